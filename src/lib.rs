@@ -1,0 +1,13 @@
+//! modelswap replaces a running model A by B without losing a request, and can always go back.
+//!
+//! The rooms, in the order in which they are best read:
+
+pub mod clock; //      time, handed in
+pub mod ids; //        names that must not be mixed up
+pub mod lab;
+pub mod plan; //       text → Plan → Resolved → Graph
+pub mod probes; //     what is asked, read-only
+pub mod providers; //  where it changes: registers that are read, swapped and watched
+pub mod steps; //      what can change
+pub mod units; //      quantities with their unit
+pub mod world; //      where the loopback world's stand-ins listen //        a small real world on loopback

@@ -1,0 +1,3 @@
+//! Text → Plan → Resolved → Graph. Pure.
+
+pub mod model;

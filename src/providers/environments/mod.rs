@@ -1,0 +1,1 @@
+//! Environments: running or stopped.

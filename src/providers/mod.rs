@@ -1,0 +1,205 @@
+//! Where it changes: every back-end is a register, a named value that can be read, compared-and-swapped, and watched until it settles.
+//!
+//! Providers never wait, never retry a write, and know nothing of plans, steps or the terminal.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::EnvironmentName;
+
+pub mod dns;
+pub mod environments;
+pub mod erased;
+pub mod traffic;
+
+/// What a register holds: complete enough to restore exactly, and comparable.
+pub trait Datum: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {}
+impl<T: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static> Datum for T {}
+
+/// One back-end value that moves as a whole: all record sets of a name, the actions of a rule, an environment.
+#[async_trait]
+pub trait Register: Send + Sync + fmt::Debug {
+    /// The vendor's own value.
+    type Value: Datum;
+
+    /// What it is called among all resources, for claims and messages: `route53 Z123 chat.example.com`.
+    fn key(&self) -> String;
+
+    /// The value in force.
+    async fn read(&self) -> Result<Self::Value, ProviderError>;
+
+    /// Writes `new` if the value in force is still `expected`; succeeds, writing nothing, if it is `new` already.
+    /// The receipt is what only the answer tells (a change id), or null.
+    async fn swap(&self, expected: &Self::Value, new: &Self::Value) -> Result<Value, ProviderError>;
+
+    /// Whether the back-end itself says that `value` is in force everywhere.
+    async fn settled(&self, value: &Self::Value, receipt: Option<&Value>) -> Result<Settled, ProviderError>;
+
+    /// The value in one line, for people.
+    fn show(&self, value: &Self::Value) -> String;
+}
+
+/// A register that moves traffic. The functions on its value are pure.
+#[async_trait]
+pub trait Router: Register {
+    /// `live` changed so that traffic goes as `want` says, and nothing else.
+    fn aim(&self, live: &Self::Value, want: &Split) -> Result<Self::Value, Refused>;
+
+    /// Which environment gets which share; `None` when the value leads somewhere that the plan does not name.
+    fn split(&self, value: &Self::Value) -> Option<Split>;
+
+    /// `live` with `environment` known to the router but without traffic (a target group at weight 0).
+    fn attach(&self, live: &Self::Value, _environment: &EnvironmentName) -> Result<Self::Value, Refused> {
+        Ok(live.clone())
+    }
+
+    /// `live` without any mention of `environment`.
+    fn detach(&self, live: &Self::Value, _environment: &EnvironmentName) -> Result<Self::Value, Refused> {
+        Ok(live.clone())
+    }
+
+    /// Seconds for which a client may keep the answer; `None` where that is not the value's to say (an alias, a balancer).
+    fn ttl_s(&self, _value: &Self::Value) -> Option<u32> {
+        None
+    }
+
+    /// `live` with another TTL.
+    fn with_ttl(&self, _live: &Self::Value, _ttl_s: u32) -> Result<Self::Value, Refused> {
+        Err(Refused("this router has no TTL".to_owned()))
+    }
+
+    /// Whether enough of `environment` is healthy, as the router itself sees it, to be sent traffic.
+    async fn ready(&self, _environment: &EnvironmentName) -> Result<Settled, ProviderError> {
+        Ok(Settled::Yes("the router has no health of its own".to_owned()))
+    }
+
+    /// What is known to go wrong with a value like this one; looked up before the first effect.
+    async fn traps(&self, _live: &Self::Value) -> Result<Vec<Trap>, ProviderError> {
+        Ok(Vec::new())
+    }
+}
+
+/// Whether a change is in force everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// It is, and how that is known.
+    Yes(String),
+    /// Not yet, and what is missing.
+    NotYet(String),
+    /// The back-end does not say.
+    CannotTell(String),
+}
+
+/// Why a call to a back-end did not succeed. It is written to the journal, so it is data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ProviderError {
+    /// Nothing changed: the request is wrong or not allowed.
+    #[error("{call} was refused: {why}")]
+    Rejected {
+        /// What was attempted, on what.
+        call: String,
+        /// The back-end's reason.
+        why: String,
+    },
+    /// Nothing changed and a later try may succeed: throttled, or an earlier change is still being made.
+    #[error("{call} must be tried again: {why}")]
+    Busy {
+        /// What was attempted, on what.
+        call: String,
+        /// The back-end's reason.
+        why: String,
+    },
+    /// It may have changed: a time-out, a reset, a 5xx after the request was sent.
+    #[error("{call} has an unknown outcome: {why}")]
+    Unknown {
+        /// What was attempted, on what.
+        call: String,
+        /// What was seen instead of an answer.
+        why: String,
+    },
+    /// Somebody else wrote this value; it was left alone.
+    #[error("{on} changed since it was read: expected {expected}, found {found}")]
+    Conflict {
+        /// The register.
+        on: String,
+        /// The value that was recorded.
+        expected: String,
+        /// The value in force.
+        found: String,
+    },
+}
+
+/// A router cannot express what is wanted of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refused(pub String);
+
+/// Something known to hurt, said before the first effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trap {
+    /// Stable code to look up or acknowledge: `sticky-cookie`.
+    pub code: String,
+    /// Whether the plan must acknowledge it before anything is done.
+    pub must_acknowledge: bool,
+    /// What is true and what it leads to.
+    pub says: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+/// How traffic is shared between environments, in thousandths; always 1000 in all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Split(BTreeMap<EnvironmentName, u32>);
+
+impl Split {
+    /// Everything to one environment.
+    pub fn all_to(environment: &EnvironmentName) -> Self {
+        Self(BTreeMap::from([(environment.clone(), 1000)]))
+    }
+
+    /// Shares in proportion to `weights`; `None` when all are 0.
+    pub fn of_weights(weights: impl IntoIterator<Item = (EnvironmentName, u32)>) -> Option<Self> {
+        let weights: Vec<_> = weights.into_iter().filter(|(_, w)| *w > 0).collect();
+        let total: u64 = weights.iter().map(|(_, w)| u64::from(*w)).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut shares = BTreeMap::new();
+        for (environment, weight) in weights {
+            let share = u32::try_from(u64::from(weight) * 1000 / total).unwrap_or(1000);
+            *shares.entry(environment).or_insert(0) += share.max(1);
+        }
+        Some(Self(shares))
+    }
+
+    /// The one environment that gets everything, if there is one.
+    pub fn only(&self) -> Option<&EnvironmentName> {
+        let mut names = self.0.keys();
+        names.next().filter(|_| names.next().is_none())
+    }
+
+    /// The share of one environment, in thousandths.
+    pub fn share(&self, environment: &EnvironmentName) -> u32 {
+        self.0.get(environment).copied().unwrap_or(0)
+    }
+
+    /// All who get traffic.
+    pub fn shares(&self) -> impl Iterator<Item = (&EnvironmentName, u32)> {
+        self.0.iter().map(|(e, s)| (e, *s))
+    }
+}
+
+/// `a 75 %, b 25 %`.
+impl fmt::Display for Split {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shares: Vec<_> = self.0.iter().map(|(e, s)| format!("{e} {} %", f64::from(*s) / 10.0)).collect();
+        f.write_str(&shares.join(", "))
+    }
+}

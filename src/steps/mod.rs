@@ -1,0 +1,151 @@
+//! What can change: every kind of step looks, acts once, says whether it holds, and goes back from what it recorded.
+//!
+//! No step waits: the engine polls, so tests own time.
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::ids::{EnvironmentName, RunId, StepId};
+use crate::providers::ProviderError;
+
+/// One step of a compiled plan.
+#[async_trait]
+pub trait Step: Send + Sync + std::fmt::Debug {
+    /// Looks, changes nothing. What it returns is durable before `apply` runs.
+    async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared, StepError>;
+
+    /// Whether `apply` may be called now. Polled.
+    async fn ready(&self, _prepared: &Prepared, _cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        Ok(Verdict::yes("ready"))
+    }
+
+    /// One effect. It may run again after a crash, so it must be right after zero, part or all of an earlier `apply`.
+    /// The receipt is what only the answer tells.
+    async fn apply(&self, prepared: &Prepared, cx: &Cx<'_>) -> Result<Value, StepError>;
+
+    /// Whether what was wanted holds. Polled.
+    async fn verify(&self, prepared: &Prepared, receipt: Option<&Value>, cx: &Cx<'_>) -> Result<Verdict, StepError>;
+
+    /// Whether `undo` may be called now: the destination serves, what is about to stop is drained. Polled.
+    async fn undo_ready(&self, _prepared: &Prepared, _cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        Ok(Verdict::yes("ready"))
+    }
+
+    /// Goes back to what `prepare` found; right after zero, part or all of `apply`, and a second time.
+    async fn undo(&self, prepared: &Prepared, cx: &Cx<'_>) -> Result<Value, StepError>;
+
+    /// Whether what was before holds again. Polled.
+    async fn undone(&self, prepared: &Prepared, receipt: Option<&Value>, cx: &Cx<'_>) -> Result<Verdict, StepError>;
+}
+
+/// What `prepare` found and what will be.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Prepared {
+    /// The register that will change; none for a step that only looks.
+    pub key: Option<String>,
+    /// The value in force before, complete.
+    pub before: Value,
+    /// The value that `apply` will put there.
+    pub want: Value,
+    /// `before → want` in one line, for people.
+    pub shows: String,
+}
+
+impl Prepared {
+    /// For a step that changes nothing.
+    pub fn nothing() -> Self {
+        Self { key: None, before: Value::Null, want: Value::Null, shows: String::new() }
+    }
+}
+
+/// What a step is told by the engine.
+#[derive(Debug)]
+pub struct Cx<'a> {
+    /// The step itself.
+    pub step: &'a StepId,
+    /// The run it belongs to.
+    pub run: &'a RunId,
+    /// The time, by the engine's clock.
+    pub now: Timestamp,
+    /// When the step was first prepared.
+    pub since: Timestamp,
+    /// Other values that steps of the same undo group may have left in the register: each is ours to replace in `undo`.
+    pub ours: &'a [Value],
+    /// Until when each environment may still be asked by clients that were led to it earlier.
+    pub tails: &'a [Horizon],
+    /// Who approved this step, if anyone did.
+    pub approved_by: Option<&'a str>,
+    /// An operator said that traffic may return to an environment that is not proven to serve.
+    pub unproven: bool,
+}
+
+impl Cx<'_> {
+    /// Until when clients may still come to `environment`, and why; none when that is past.
+    pub fn tail_of(&self, environment: &EnvironmentName) -> Option<&Horizon> {
+        self.tails.iter().filter(|h| h.environment == *environment && h.until > self.now).max_by_key(|h| h.until)
+    }
+}
+
+/// The answer to "does it hold?".
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It holds, and how that is known.
+    Yes {
+        /// In one line, for people.
+        evidence: String,
+        /// Until when clients may still come to an environment they were led to earlier.
+        tails: Vec<Horizon>,
+    },
+    /// Not yet: ask again.
+    NotYet(String),
+    /// It does not hold and will not by waiting.
+    No(String),
+    /// It cannot be known now: ask again, and never take it for a yes.
+    CannotTell(String),
+}
+
+impl Verdict {
+    /// A plain yes.
+    pub fn yes(evidence: impl Into<String>) -> Self {
+        Self::Yes { evidence: evidence.into(), tails: Vec::new() }
+    }
+}
+
+/// Until when clients may still be led to an environment by answers they keep.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Horizon {
+    /// Who may still be asked.
+    pub environment: EnvironmentName,
+    /// The last moment.
+    pub until: Timestamp,
+    /// The terms of the sum, for people: `60 s TTL + 60 s clamp + 60 s client + 3 s rounding`.
+    pub why: String,
+}
+
+/// Why a step did not do what was asked. It is written to the journal, so it is data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(tag = "from", rename_all = "snake_case")]
+pub enum StepError {
+    /// The back-end said so.
+    #[error(transparent)]
+    Provider {
+        /// Its error.
+        #[from]
+        error: ProviderError,
+    },
+    /// The step itself cannot go on.
+    #[error("{why}")]
+    Refused {
+        /// A lowercase fragment.
+        why: String,
+    },
+}
+
+impl StepError {
+    /// The step itself cannot go on, because `why`.
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into() }
+    }
+}

@@ -1,0 +1,116 @@
+//! Quantities that are written with their unit: `90s`, `5m`, `25%`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// A length of time of zero or more, written with a unit: `200ms`, `90s`, `1h30m`.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
+)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub struct Span(SignedDuration);
+
+impl Span {
+    /// No time at all.
+    pub const ZERO: Self = Self(SignedDuration::ZERO);
+
+    /// `s` seconds.
+    pub const fn from_secs(s: u32) -> Self {
+        Self(SignedDuration::from_secs(s as i64))
+    }
+
+    /// `ms` milliseconds.
+    pub const fn from_millis(ms: u32) -> Self {
+        Self(SignedDuration::from_millis(ms as i64))
+    }
+
+    /// Whole seconds, rounded up, so that a wait is never cut short.
+    pub fn as_secs_ceil(self) -> u64 {
+        let whole = self.0.as_secs().unsigned_abs();
+        if self.0.subsec_nanos() > 0 { whole + 1 } else { whole }
+    }
+
+    /// As the standard library says it.
+    pub fn std(self) -> Duration {
+        self.0.unsigned_abs()
+    }
+
+    /// As `jiff` says it, to add to a timestamp.
+    pub fn signed(self) -> SignedDuration {
+        self.0
+    }
+}
+
+/// Why a text is no [`Span`].
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("`{0}` is not a length of time: write it with a unit, as in 200ms, 90s, 5m, 1h30m")]
+pub struct BadSpan(String);
+
+impl FromStr for Span {
+    type Err = BadSpan;
+    fn from_str(text: &str) -> Result<Self, BadSpan> {
+        match text.parse::<SignedDuration>() {
+            Ok(span) if !span.is_negative() => Ok(Self(span)),
+            Ok(_) | Err(_) => Err(BadSpan(text.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = BadSpan;
+    fn try_from(text: String) -> Result<Self, BadSpan> {
+        text.parse()
+    }
+}
+
+impl From<Span> for String {
+    fn from(span: Span) -> Self {
+        span.to_string()
+    }
+}
+
+impl From<Duration> for Span {
+    fn from(length: Duration) -> Self {
+        Self(SignedDuration::try_from(length).unwrap_or(SignedDuration::MAX))
+    }
+}
+
+/// `1h5m`, `90s` as `1m30s`, `200ms`; reads back as the same span.
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ms = self.0.as_millis().unsigned_abs();
+        let (h, m, s, rest) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60, ms % 1_000);
+        let mut text = String::new();
+        for (n, unit) in [(h, "h"), (m, "m"), (s, "s"), (rest, "ms")] {
+            if n > 0 {
+                text.push_str(&format!("{n}{unit}"));
+            }
+        }
+        f.pad(if text.is_empty() { "0s" } else { &text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_read_back_as_they_were_shown() {
+        for text in ["0s", "200ms", "1m30s", "1h5m", "24h"] {
+            assert_eq!(text.parse::<Span>().unwrap().to_string(), text);
+        }
+        assert_eq!("90s".parse::<Span>().unwrap(), Span::from_secs(90));
+    }
+
+    #[test]
+    fn a_number_without_a_unit_is_refused() {
+        for text in ["90", "", "-5s", "soon"] {
+            assert!(text.parse::<Span>().is_err(), "{text:?} was accepted");
+        }
+    }
+}
