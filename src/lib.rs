@@ -4,9 +4,12 @@
 
 pub mod clock; //      time, handed in
 pub mod ids; //        names that must not be mixed up
+pub mod engine; //      when it changes
+pub mod report; //      how it is told
 pub mod lab;
 pub mod plan; //       text → Plan → Resolved → Graph
 pub mod probes; //     what is asked, read-only
+pub mod journal; //    what happened: facts, state, where they are kept
 pub mod providers; //  where it changes: registers that are read, swapped and watched
 pub mod steps; //      what can change
 pub mod units; //      quantities with their unit

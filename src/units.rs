@@ -95,6 +95,11 @@ impl fmt::Display for Span {
     }
 }
 
+/// `14:02:11` in the zone of this machine.
+pub fn clock_time(at: jiff::Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,14 +4,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::erased::AnyRegister;
 use crate::ids::EnvironmentName;
 
+pub mod aws;
 pub mod dns;
 pub mod environments;
 pub mod erased;
@@ -76,6 +79,27 @@ pub trait Router: Register {
     /// Whether enough of `environment` is healthy, as the router itself sees it, to be sent traffic.
     async fn ready(&self, _environment: &EnvironmentName) -> Result<Settled, ProviderError> {
         Ok(Settled::Yes("the router has no health of its own".to_owned()))
+    }
+
+    /// The addresses and ports that stand for `environment` here, where the router keeps them (a target group).
+    async fn targets(&self, _environment: &EnvironmentName) -> Result<Vec<(String, u16)>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    /// The register of those addresses, where servers are to be registered before they get traffic.
+    async fn members(&self, _environment: &EnvironmentName) -> Result<Option<Arc<dyn AnyRegister>>, ProviderError> {
+        Ok(None)
+    }
+
+    /// Host names of the servers that answer for this router's name, where it is a name.
+    async fn name_servers(&self) -> Result<Vec<String>, ProviderError> {
+        Ok(Vec::new())
+    }
+
+    /// What those servers answer once `value` is in force: name, record type, values, TTL in seconds.
+    /// Empty where it is no name or the answer is not fixed (an alias, several weights).
+    fn answers(&self, _value: &Self::Value) -> Vec<(String, String, Vec<String>, Option<u32>)> {
+        Vec::new()
     }
 
     /// What is known to go wrong with a value like this one; looked up before the first effect.

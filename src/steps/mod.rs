@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{EnvironmentName, RunId, StepId};
+pub use crate::journal::fact::{Horizon, Prepared};
+use crate::journal::state::RunState;
 use crate::providers::ProviderError;
 
 /// One step of a compiled plan.
@@ -40,26 +42,6 @@ pub trait Step: Send + Sync + std::fmt::Debug {
     async fn undone(&self, prepared: &Prepared, receipt: Option<&Value>, cx: &Cx<'_>) -> Result<Verdict, StepError>;
 }
 
-/// What `prepare` found and what will be.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Prepared {
-    /// The register that will change; none for a step that only looks.
-    pub key: Option<String>,
-    /// The value in force before, complete.
-    pub before: Value,
-    /// The value that `apply` will put there.
-    pub want: Value,
-    /// `before → want` in one line, for people.
-    pub shows: String,
-}
-
-impl Prepared {
-    /// For a step that changes nothing.
-    pub fn nothing() -> Self {
-        Self { key: None, before: Value::Null, want: Value::Null, shows: String::new() }
-    }
-}
-
 /// What a step is told by the engine.
 #[derive(Debug)]
 pub struct Cx<'a> {
@@ -73,8 +55,8 @@ pub struct Cx<'a> {
     pub since: Timestamp,
     /// Other values that steps of the same undo group may have left in the register: each is ours to replace in `undo`.
     pub ours: &'a [Value],
-    /// Until when each environment may still be asked by clients that were led to it earlier.
-    pub tails: &'a [Horizon],
+    /// The run so far: what other steps found, and until when clients may still come to an environment.
+    pub state: &'a RunState,
     /// Who approved this step, if anyone did.
     pub approved_by: Option<&'a str>,
     /// An operator said that traffic may return to an environment that is not proven to serve.
@@ -84,7 +66,7 @@ pub struct Cx<'a> {
 impl Cx<'_> {
     /// Until when clients may still come to `environment`, and why; none when that is past.
     pub fn tail_of(&self, environment: &EnvironmentName) -> Option<&Horizon> {
-        self.tails.iter().filter(|h| h.environment == *environment && h.until > self.now).max_by_key(|h| h.until)
+        self.state.tails.iter().filter(|h| h.environment == *environment && h.until > self.now).max_by_key(|h| h.until)
     }
 }
 
@@ -111,17 +93,6 @@ impl Verdict {
     pub fn yes(evidence: impl Into<String>) -> Self {
         Self::Yes { evidence: evidence.into(), tails: Vec::new() }
     }
-}
-
-/// Until when clients may still be led to an environment by answers they keep.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Horizon {
-    /// Who may still be asked.
-    pub environment: EnvironmentName,
-    /// The last moment.
-    pub until: Timestamp,
-    /// The terms of the sum, for people: `60 s TTL + 60 s clamp + 60 s client + 3 s rounding`.
-    pub why: String,
 }
 
 /// Why a step did not do what was asked. It is written to the journal, so it is data.

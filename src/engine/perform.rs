@@ -1,0 +1,307 @@
+//! One move, from its first call to the fact that says what came of it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::decide::Move;
+use super::drive::Drive;
+use crate::ids::StepId;
+use crate::journal::fact::{Ask, Fact, Failure, FailureKind, Prepared};
+use crate::journal::state::RunState;
+use crate::journal::writer::JournalError;
+use crate::plan::graph::Node;
+use crate::providers::ProviderError;
+use crate::steps::{Cx, StepError, Verdict};
+
+/// First wait after a call that may succeed later; doubled each time up to the last.
+const RETRY_FIRST: Duration = Duration::from_millis(500);
+const RETRY_LAST: Duration = Duration::from_secs(8);
+
+/// Whether a move that waits was told that waiting has no point any more.
+enum Pause {
+    Over,
+    Halted,
+}
+
+impl Drive<'_> {
+    pub(super) async fn perform(&self, next: Move) -> Result<(), JournalError> {
+        match next {
+            Move::Prepare(id) => self.prepare(self.graph.node(&id)).await,
+            Move::Apply(id) => self.apply(self.graph.node(&id)).await,
+            Move::Verify(id) => self.verify(self.graph.node(&id)).await,
+            Move::Undo(ids) => self.undo(&ids).await,
+            Move::Wait { step, until, why } => {
+                self.wait(&step, until, &why).await;
+                Ok(())
+            }
+            Move::Unwind { .. } | Move::Finish(_) => Ok(()),
+        }
+    }
+
+    async fn prepare(&self, node: &Node) -> Result<(), JournalError> {
+        let id = &node.shape.id;
+        let since = self.clock.now();
+        let mut retry = RETRY_FIRST;
+        loop {
+            let state = self.state().await;
+            match node.step.prepare(&self.cx(id, &state, since, &[])).await {
+                Ok(prepared) => return self.append(Fact::Prepared { step: id.clone(), prepared }).await,
+                Err(error) if may_pass(&error) && self.clock.now() < since + node.within.signed() => {
+                    self.progress(id, &error.to_string()).await;
+                    if let Pause::Halted = self.pause(retry).await {
+                        return Ok(());
+                    }
+                    retry = (retry * 2).min(RETRY_LAST);
+                }
+                Err(error) => return self.fail(id, failure(&error)).await,
+            }
+        }
+    }
+
+    async fn apply(&self, node: &Node) -> Result<(), JournalError> {
+        let id = &node.shape.id;
+        let Some((prepared, since)) = self.state().await.step(id).prepared.clone() else { return Ok(()) };
+        let deadline = since + node.within.signed();
+        loop {
+            let state = self.state().await;
+            let verdict = node.step.ready(&prepared, &self.cx(id, &state, since, &[])).await;
+            match self.judge(node, verdict, deadline).await {
+                Judged::Holds { .. } => break,
+                Judged::Again(why) => {
+                    self.progress(id, &why).await;
+                    if let Pause::Halted = self.pause(node.poll.std()).await {
+                        return Ok(());
+                    }
+                }
+                Judged::Fails(failure) => return self.fail(id, failure).await,
+            }
+        }
+        let mut retry = RETRY_FIRST;
+        loop {
+            if self.halted() {
+                return Ok(());
+            }
+            let state = self.state().await;
+            let n = state.step(id).attempts + 1;
+            self.append(Fact::Attempt { step: id.clone(), n, undo: false }).await?;
+            match node.step.apply(&prepared, &self.cx(id, &state, since, &[])).await {
+                Ok(receipt) => return self.append(Fact::Applied { step: id.clone(), receipt }).await,
+                Err(error) if may_pass(&error) && self.clock.now() < deadline => {
+                    self.progress(id, &error.to_string()).await;
+                    if let Pause::Halted = self.pause(retry).await {
+                        return Ok(());
+                    }
+                    retry = (retry * 2).min(RETRY_LAST);
+                }
+                Err(error) => return self.fail(id, failure(&error)).await,
+            }
+        }
+    }
+
+    async fn verify(&self, node: &Node) -> Result<(), JournalError> {
+        let id = &node.shape.id;
+        let state = self.state().await;
+        let Some((prepared, since)) = state.step(id).prepared.clone() else { return Ok(()) };
+        let receipt = state.step(id).applied.clone();
+        loop {
+            let state = self.state().await;
+            let verdict = node.step.verify(&prepared, receipt.as_ref(), &self.cx(id, &state, since, &[])).await;
+            match self.judge(node, verdict, since + node.within.signed()).await {
+                Judged::Holds { evidence, tails } => {
+                    return self.append(Fact::Verified { step: id.clone(), evidence, tails }).await;
+                }
+                Judged::Again(why) => {
+                    self.progress(id, &why).await;
+                    if let Pause::Halted = self.pause(node.poll.std()).await {
+                        return Ok(());
+                    }
+                }
+                Judged::Fails(failure) => return self.fail(id, failure).await,
+            }
+        }
+    }
+
+    /// Undoes a group by one write of what its first step found, and says so of each of its steps.
+    async fn undo(&self, ids: &[StepId]) -> Result<(), JournalError> {
+        let state = self.state().await;
+        let Some(first) = ids.first() else { return Ok(()) };
+        let node = self.graph.node(first);
+        let Some((prepared, since)) = state.step(first).prepared.clone() else { return Ok(()) };
+        // Each value that one of these steps put there, or found there, is ours to replace.
+        let of_group = ids.iter().filter_map(|id| state.step(id).prepared.as_ref().map(|(p, _)| p));
+        let ours: Vec<Value> = of_group.flat_map(|p| [p.want.clone(), p.before.clone()]).collect();
+        let deadline = self.clock.now() + node.within.signed();
+        let outcome = self.undo_within(node, &prepared, since, &ours, deadline).await?;
+        for id in ids {
+            let fact = match &outcome {
+                Judged::Holds { evidence, tails } => {
+                    Fact::Undone { step: id.clone(), evidence: evidence.clone(), tails: tails.clone() }
+                }
+                Judged::Fails(failure) => Fact::UndoFailed { step: id.clone(), failure: failure.clone() },
+                // Told to stop: nothing is claimed, a later rollback goes on from here.
+                Judged::Again(_) => return Ok(()),
+            };
+            self.append(fact).await?;
+        }
+        Ok(())
+    }
+
+    async fn undo_within(
+        &self,
+        node: &Node,
+        prepared: &Prepared,
+        since: Timestamp,
+        ours: &[Value],
+        deadline: Timestamp,
+    ) -> Result<Judged, JournalError> {
+        let id = &node.shape.id;
+        loop {
+            let state = self.state().await;
+            let verdict = node.step.undo_ready(prepared, &self.cx(id, &state, since, ours)).await;
+            match self.judge(node, verdict, deadline).await {
+                Judged::Holds { .. } => break,
+                Judged::Again(why) => {
+                    self.progress(id, &why).await;
+                    if self.sleep(node.poll.std()).await.is_none() {
+                        return Ok(Judged::Again(why));
+                    }
+                }
+                failed @ Judged::Fails(_) => return Ok(failed),
+            }
+        }
+        let mut retry = RETRY_FIRST;
+        let receipt = loop {
+            let state = self.state().await;
+            let n = state.step(id).undo_attempts + 1;
+            self.append(Fact::Attempt { step: id.clone(), n, undo: true }).await?;
+            match node.step.undo(prepared, &self.cx(id, &state, since, ours)).await {
+                Ok(receipt) => break receipt,
+                Err(error) if may_pass(&error) && self.clock.now() < deadline => {
+                    self.progress(id, &error.to_string()).await;
+                    if self.sleep(retry).await.is_none() {
+                        return Ok(Judged::Again(error.to_string()));
+                    }
+                    retry = (retry * 2).min(RETRY_LAST);
+                }
+                Err(error) => return Ok(Judged::Fails(failure(&error))),
+            }
+        };
+        self.append(Fact::Applied { step: id.clone(), receipt: receipt.clone() }).await?;
+        loop {
+            let state = self.state().await;
+            let verdict = node.step.undone(prepared, Some(&receipt), &self.cx(id, &state, since, ours)).await;
+            match self.judge(node, verdict, deadline).await {
+                Judged::Again(why) => {
+                    self.progress(id, &why).await;
+                    if self.sleep(node.poll.std()).await.is_none() {
+                        return Ok(Judged::Again(why));
+                    }
+                }
+                settled => return Ok(settled),
+            }
+        }
+    }
+
+    /// What an answer means now: a "not yet" past the deadline is a failure.
+    async fn judge(&self, node: &Node, answer: Result<Verdict, StepError>, deadline: Timestamp) -> Judged {
+        let late = self.clock.now() >= deadline;
+        match answer {
+            Ok(Verdict::Yes { evidence, tails }) => Judged::Holds { evidence, tails },
+            Ok(Verdict::NotYet(why) | Verdict::CannotTell(why)) if late => {
+                let why = format!("not within {}: {why}", node.within);
+                Judged::Fails(Failure { kind: FailureKind::Failed, why })
+            }
+            Ok(Verdict::NotYet(why)) => Judged::Again(why),
+            Ok(Verdict::CannotTell(why)) => Judged::Again(format!("cannot tell: {why}")),
+            Ok(Verdict::No(why)) => Judged::Fails(Failure { kind: FailureKind::Failed, why }),
+            Err(error) if may_pass(&error) && !late => Judged::Again(error.to_string()),
+            Err(error) => Judged::Fails(failure(&error)),
+        }
+    }
+
+    /// Waits until `until`, or until waiting has no point.
+    async fn wait(&self, step: &StepId, until: Timestamp, why: &str) {
+        while let Some(left) = Duration::try_from(until.duration_since(self.clock.now())).ok().filter(|d| !d.is_zero()) {
+            self.progress(step, &format!("until {}: {why}", crate::units::clock_time(until))).await;
+            let unwinding = self.state().await.unwinding.is_some();
+            let slice = left.min(Duration::from_secs(30));
+            let goes_on = if unwinding { self.sleep(slice).await.is_some() } else { matches!(self.pause(slice).await, Pause::Over) };
+            if !goes_on {
+                return;
+            }
+        }
+    }
+
+    fn cx<'c>(&self, id: &'c StepId, state: &'c RunState, since: Timestamp, ours: &'c [Value]) -> Cx<'c> {
+        let approval = state.asked.iter().find(|(ask, _)| match ask {
+            Ask::Approve { step } => step.as_ref().is_none_or(|s| s == id),
+            Ask::Abort | Ask::Yield => false,
+        });
+        Cx {
+            step: id,
+            run: &state.run,
+            now: self.clock.now(),
+            since,
+            ours,
+            state,
+            approved_by: approval.map(|(_, by)| by.as_str()),
+            unproven: state.unwinding.as_ref().is_some_and(|u| u.unproven),
+        }
+    }
+
+    async fn fail(&self, id: &StepId, failure: Failure) -> Result<(), JournalError> {
+        self.append(Fact::Failed { step: id.clone(), failure }).await
+    }
+
+    async fn progress(&self, id: &StepId, note: &str) {
+        self.report.lock().await.progress(id, note);
+    }
+
+    fn halted(&self) -> bool {
+        self.halt.requested().is_some() || self.cancel.requested().is_some()
+    }
+
+    /// Waits on the way forward.
+    async fn pause(&self, length: Duration) -> Pause {
+        tokio::select! {
+            () = self.halt.wait() => Pause::Halted,
+            slept = self.sleep(length) => if slept.is_some() { Pause::Over } else { Pause::Halted },
+        }
+    }
+
+    /// Waits on the way back: only a request to stop cuts it short.
+    async fn sleep(&self, length: Duration) -> Option<()> {
+        tokio::select! {
+            () = self.cancel.wait() => None,
+            () = self.clock.sleep(length) => Some(()),
+        }
+    }
+}
+
+/// What came of asking.
+enum Judged {
+    Holds { evidence: String, tails: Vec<crate::journal::fact::Horizon> },
+    Again(String),
+    Fails(Failure),
+}
+
+/// Whether a later try may succeed. After `Unknown` it must be made: the next try finds out what the last one did.
+fn may_pass(error: &StepError) -> bool {
+    match error {
+        StepError::Provider { error: ProviderError::Busy { .. } | ProviderError::Unknown { .. } } => true,
+        StepError::Provider { error: ProviderError::Rejected { .. } | ProviderError::Conflict { .. } }
+        | StepError::Refused { .. } => false,
+    }
+}
+
+fn failure(error: &StepError) -> Failure {
+    let kind = match error {
+        StepError::Provider { error: ProviderError::Conflict { .. } } => FailureKind::Drift,
+        StepError::Provider { error: ProviderError::Unknown { .. } } => FailureKind::Unknown,
+        StepError::Provider { error: ProviderError::Rejected { .. } | ProviderError::Busy { .. } }
+        | StepError::Refused { .. } => FailureKind::Failed,
+    };
+    Failure { kind, why: error.to_string() }
+}

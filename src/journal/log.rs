@@ -1,0 +1,89 @@
+//! A service's log: all its records, as the runs that they make up.
+
+use super::actor::Actor;
+use super::fact::Fact;
+use super::record::{self, Record};
+use super::state::RunState;
+use crate::ids::RunId;
+
+/// All that is known of a service.
+#[derive(Debug, Clone, Default)]
+pub struct Log {
+    /// Oldest first.
+    pub runs: Vec<RunState>,
+    /// Place and hash of the newest record; what the next one builds on.
+    pub head: Head,
+    /// The run that the newest holder has in hand.
+    pub touched: Option<RunId>,
+    /// Who wrote the newest record of the newest epoch.
+    pub holder: Option<Actor>,
+}
+
+/// The newest record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Head {
+    /// Its place; 0 for an empty log.
+    pub seq: u64,
+    /// Hash of its payload.
+    pub hash: String,
+    /// Newest epoch.
+    pub epoch: u64,
+}
+
+/// A log that cannot be what its writers left behind.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadLog {
+    /// The hash chain is broken.
+    #[error("record {seq} does not follow from the one before it: the log was altered")]
+    BrokenChain {
+        /// Where.
+        seq: u64,
+    },
+    /// A payload is no record.
+    #[error("record {seq} cannot be read: {why}")]
+    Unreadable {
+        /// Where.
+        seq: u64,
+        /// Why.
+        why: String,
+    },
+}
+
+impl Log {
+    /// Adds a payload: checks its place and its hash, and folds it.
+    ///
+    /// # Errors
+    /// [`BadLog`] when it does not follow from what is there.
+    pub fn push(&mut self, payload: &[u8], record: &Record) -> Result<(), BadLog> {
+        let seq = self.head.seq + 1;
+        if record.seq != seq || record.prev != self.head.hash || record.epoch < self.head.epoch {
+            return Err(BadLog::BrokenChain { seq });
+        }
+        self.head = Head { seq, hash: record::digest(payload), epoch: record.epoch };
+        if !matches!(record.fact, Fact::Asked { .. }) {
+            self.holder = Some(record.actor.clone());
+            self.touched = Some(record.run.clone());
+        }
+        match self.runs.iter_mut().rev().find(|run| run.run == record.run) {
+            Some(run) => run.fold(record.at, &record.fact),
+            None => self.runs.push(RunState::begin(record).map_err(|why| BadLog::Unreadable { seq, why })?),
+        }
+        Ok(())
+    }
+
+    /// The newest run.
+    pub fn newest(&self) -> Option<&RunState> {
+        self.runs.last()
+    }
+
+    /// The run that some process may be working on: opened and neither finished nor interrupted.
+    pub fn newest_open(&self) -> Option<&RunState> {
+        let open = |run: &&RunState| run.outcome.is_none() && run.interrupted.is_none();
+        self.touched.as_ref().and_then(|id| self.runs.iter().find(|run| run.run == *id)).filter(open)
+    }
+
+    /// The newest run that changed something which is still changed.
+    pub fn newest_with_effects(&self) -> Option<&RunState> {
+        self.runs.iter().rev().find(|run| run.has_effects())
+    }
+}
