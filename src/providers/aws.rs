@@ -54,7 +54,7 @@ impl AwsClients {
                 }
                 if let Some(endpoint) = &self.access.endpoint {
                     // The loopback world takes any signature; real credentials must not even be read for it.
-                    let nobody = aws_credential_types::Credentials::from_keys("LAB", "LAB", None);
+                    let nobody = aws_credential_types::Credentials::new("LAB", "LAB", None, None, "loopback world");
                     loader = loader.endpoint_url(endpoint).credentials_provider(nobody);
                 }
                 loader.load().await
@@ -126,7 +126,7 @@ where
     let call = call.to_owned();
     match error {
         SdkError::ConstructionFailure(_) => ProviderError::Rejected { call, why: explain(&chain(error)) },
-        SdkError::DispatchFailure(failure) if is_local(failure) => {
+        SdkError::DispatchFailure(_) if is_local(&chain(error)) => {
             ProviderError::Rejected { call, why: explain(&chain(error)) }
         }
         SdkError::ServiceError(answer) => match answer.err().code() {
@@ -143,8 +143,7 @@ where
 }
 
 /// No credentials, no region: it failed before anything was sent.
-fn is_local(failure: &aws_smithy_runtime_api::client::result::ConnectorError) -> bool {
-    let text = chain(failure);
+fn is_local(text: &str) -> bool {
     text.contains("credentials") || text.contains("identity resolver") || text.contains("region")
 }
 

@@ -21,6 +21,8 @@ pub trait AnyRegister: Send + Sync + std::fmt::Debug {
     async fn settled(&self, value: &Value, receipt: Option<&Value>) -> Result<Settled, ProviderError>;
     /// See [`Register::show`].
     fn show(&self, value: &Value) -> String;
+    /// See [`Register::merges`].
+    fn merges(&self) -> bool;
 }
 
 /// A [`Router`] whose value is JSON.
@@ -77,6 +79,9 @@ impl<R: Register> AnyRegister for R {
     }
     async fn settled(&self, value: &Value, receipt: Option<&Value>) -> Result<Settled, ProviderError> {
         Register::settled(self, &typed(&Register::key(self), value)?, receipt).await
+    }
+    fn merges(&self) -> bool {
+        Register::merges(self)
     }
     fn show(&self, value: &Value) -> String {
         typed(&Register::key(self), value).map_or_else(|e| e.to_string(), |v| Register::show(self, &v))

@@ -45,6 +45,11 @@ pub trait Register: Send + Sync + fmt::Debug {
 
     /// The value in one line, for people.
     fn show(&self, value: &Self::Value) -> String;
+
+    /// Whether `swap` writes only the difference and leaves what others added alone, so that their changes are no conflict.
+    fn merges(&self) -> bool {
+        false
+    }
 }
 
 /// A register that moves traffic. The functions on its value are pure.

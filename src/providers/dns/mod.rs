@@ -1,1 +1,3 @@
 //! Record sets.
+
+pub mod route53;

@@ -1,1 +1,3 @@
 //! Weights.
+
+pub mod alb;
