@@ -14,6 +14,7 @@ use serde_json::Value;
 use self::erased::AnyRegister;
 use crate::ids::EnvironmentName;
 
+pub mod argv;
 pub mod aws;
 pub mod dns;
 pub mod environments;

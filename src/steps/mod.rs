@@ -2,6 +2,15 @@
 //!
 //! No step waits: the engine polls, so tests own time.
 
+pub mod check;
+pub mod command;
+pub mod gates;
+pub mod guards;
+pub mod look;
+pub mod servers;
+pub mod set;
+pub mod time;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

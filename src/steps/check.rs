@@ -1,0 +1,70 @@
+//! `check` and `bake`: an environment serves the release and the gates pass, once or for a while.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::gates::Gates;
+use super::guards::Proven;
+use super::look::Look;
+use super::{Cx, StepError, Verdict};
+use crate::ids::EnvironmentName;
+use crate::providers::erased::AnyRouter;
+use crate::units::Span;
+
+/// The environment proves that it serves, then every gate passes.
+#[derive(Debug)]
+pub struct Check {
+    /// The proof.
+    pub proven: Proven,
+    /// What must pass as well.
+    pub gates: Gates,
+}
+
+#[async_trait]
+impl Look for Check {
+    async fn look(&self, _cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        match self.proven.look().await {
+            Verdict::Yes { evidence, .. } => Ok(self.gates.after(evidence).await),
+            other => Ok(other),
+        }
+    }
+}
+
+/// For a while, everything holds: the routers lead where they were led, the environment serves, the gates pass.
+#[derive(Debug)]
+pub struct Bake {
+    /// How long.
+    pub length: Span,
+    /// Who gets the traffic.
+    pub environment: EnvironmentName,
+    /// What must lead there.
+    pub routers: Vec<Arc<dyn AnyRouter>>,
+    /// What it serves.
+    pub proven: Proven,
+    /// What must hold all the while.
+    pub gates: Gates,
+}
+
+#[async_trait]
+impl Look for Bake {
+    async fn look(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        for router in &self.routers {
+            let split = router.split(&router.read().await?);
+            if split.as_ref().and_then(|s| s.only()) != Some(&self.environment) {
+                let now = split.map_or_else(|| "somewhere the plan does not name".to_owned(), |s| s.to_string());
+                return Ok(Verdict::No(format!("{} leads to {now} now: somebody else changed it", router.key())));
+            }
+        }
+        let proof = self.proven.look().await;
+        let Verdict::Yes { evidence, .. } = proof else { return Ok(proof) };
+        let verdict = self.gates.after(evidence).await;
+        let left = self.length.signed() - cx.now.duration_since(cx.since);
+        match verdict {
+            Verdict::Yes { evidence, .. } if left.is_positive() => {
+                Ok(Verdict::NotYet(format!("{} left; {evidence}", Span::from(left.unsigned_abs()))))
+            }
+            other => Ok(other),
+        }
+    }
+}
