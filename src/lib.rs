@@ -14,3 +14,4 @@ pub mod providers; //  where it changes: registers that are read, swapped and wa
 pub mod steps; //      what can change
 pub mod units; //      quantities with their unit
 pub mod world; //      where the loopback world's stand-ins listen //        a small real world on loopback
+pub mod cli; //      what a person types

@@ -70,6 +70,9 @@ fn stopped(shapes: &[Shape], policy: OnFailure, state: &RunState) -> Option<Move
     }
     let (shape, failure) = shapes.iter().find_map(|s| Some((s, state.step(&s.id).failed.as_ref()?)))?;
     let why = format!("step `{}` failed: {}", shape.id, failure.why);
+    if shape.holds {
+        return Some(hold(failure.kind, why));
+    }
     match (failure.kind, policy) {
         // Somebody else is at work on the same thing: two automations fighting is worse than a pause.
         (FailureKind::Drift, _) | (_, OnFailure::Hold | OnFailure::Ask) => Some(hold(failure.kind, why)),

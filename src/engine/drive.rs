@@ -49,6 +49,8 @@ pub struct Drive<'a> {
     pub cancel: Cancel,
     /// Stop after this step.
     pub until: Option<StepId>,
+    /// What is to be kept beside the end, asked for just before it is written: what the witness saw.
+    pub observe: Option<Observer>,
     /// Raised when waiting forward has no point any more: a step failed, or somebody asked to stop.
     pub(super) halt: Cancel,
 }
@@ -59,13 +61,16 @@ impl std::fmt::Debug for Drive<'_> {
     }
 }
 
+/// Says what was observed: its name and the observation.
+pub type Observer = Box<dyn Fn() -> (String, serde_json::Value) + Send + Sync>;
+
 type Landing<'m> = FuturesUnordered<BoxFuture<'m, (Vec<StepId>, Result<(), JournalError>)>>;
 
 impl<'a> Drive<'a> {
     /// A run that is ready to go.
     pub fn new(graph: &'a Graph, journal: Journal, report: Box<dyn Reporter + 'a>, clock: Arc<dyn Clock>, cancel: Cancel) -> Self {
         let (journal, report) = (Mutex::new(journal), Mutex::new(report));
-        Self { graph, journal, report, clock, cancel, until: None, halt: Cancel::default() }
+        Self { graph, journal, report, clock, cancel, until: None, observe: None, halt: Cancel::default() }
     }
 
     /// Goes on until the run has reached an end or is told to stop.
@@ -83,10 +88,14 @@ impl<'a> Drive<'a> {
             for next in self.decide(&shapes, &busy).await {
                 match next {
                     Move::Finish(outcome) => {
+                        if let Some(observe) = &self.observe {
+                            let (what, detail) = observe();
+                            self.append(Fact::Observed { what, detail }).await?;
+                        }
                         self.append(Fact::Finished { outcome: outcome.clone() }).await?;
                         return Ok(End::Finished(outcome));
                     }
-                    Move::Unwind { why } => self.append(Fact::Unwinding { why, unproven: false, keep: false }).await?,
+                    Move::Unwind { why } => self.append(Fact::Unwinding { why, unproven: false, keep: false, asked: false }).await?,
                     other => {
                         let steps = steps_of(&other);
                         busy.extend(steps.iter().cloned());

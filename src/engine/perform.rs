@@ -256,7 +256,7 @@ impl Drive<'_> {
     }
 
     async fn progress(&self, id: &StepId, note: &str) {
-        self.report.lock().await.progress(id, note);
+        self.report.lock().await.progress(id, note, self.clock.now());
     }
 
     fn halted(&self) -> bool {

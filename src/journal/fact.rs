@@ -72,6 +72,9 @@ pub enum Fact {
         /// Whether what was started is left running.
         #[serde(default)]
         keep: bool,
+        /// Whether a person asked for it; else a failure did.
+        #[serde(default)]
+        asked: bool,
     },
     /// What a step found before is in force again.
     Undone {

@@ -4,7 +4,7 @@ use super::actor::Actor;
 use super::fact::Fact;
 use super::record::{self, Record};
 use super::state::RunState;
-use crate::ids::RunId;
+use crate::ids::{RunId, ServiceName};
 
 /// All that is known of a service.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,7 @@ pub struct Log {
     pub runs: Vec<RunState>,
     /// Place and hash of the newest record; what the next one builds on.
     pub head: Head,
+    service: Option<ServiceName>,
     /// The run that the newest holder has in hand.
     pub touched: Option<RunId>,
     /// Who wrote the newest record of the newest epoch.
@@ -63,6 +64,7 @@ impl Log {
         if !matches!(record.fact, Fact::Asked { .. }) {
             self.holder = Some(record.actor.clone());
             self.touched = Some(record.run.clone());
+            self.service = Some(record.service.clone());
         }
         match self.runs.iter_mut().rev().find(|run| run.run == record.run) {
             Some(run) => run.fold(record.at, &record.fact),
@@ -74,6 +76,11 @@ impl Log {
     /// The newest run.
     pub fn newest(&self) -> Option<&RunState> {
         self.runs.last()
+    }
+
+    /// Whose log it is; none for an empty one.
+    pub fn service(&self) -> Option<&ServiceName> {
+        self.service.as_ref()
     }
 
     /// The run that some process may be working on: opened and neither finished nor interrupted.

@@ -57,6 +57,8 @@ pub struct Unwinding {
     pub unproven: bool,
     /// Whether what was started is left running.
     pub keep: bool,
+    /// Whether a person asked for it; else a failure did.
+    pub asked: bool,
 }
 
 /// Everything that is known of a step.
@@ -162,8 +164,8 @@ impl RunState {
                 self.tails.extend(tails.iter().cloned());
             }
             Fact::Failed { step, failure } => self.of(step).failed = Some(failure.clone()),
-            Fact::Unwinding { why, unproven, keep } => {
-                self.unwinding = Some(Unwinding { why: why.clone(), unproven: *unproven, keep: *keep });
+            Fact::Unwinding { why, unproven, keep, asked } => {
+                self.unwinding = Some(Unwinding { why: why.clone(), unproven: *unproven, keep: *keep, asked: *asked });
             }
             Fact::Undone { step, evidence, tails } => {
                 self.of(step).undone = Some(evidence.clone());

@@ -58,6 +58,8 @@ pub struct Shape {
     pub phase: Phase,
     /// Steps that change the same register are undone together, by one write, when they share this.
     pub group: Option<RouterName>,
+    /// Whether its failure leaves everything as it is, whatever the plan's policy: a person decides.
+    pub holds: bool,
     /// It begins only when no client can still be led to this environment.
     pub after_tail_of: Option<EnvironmentName>,
     /// Its undo begins only when no client can still be led to this environment.

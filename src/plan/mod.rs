@@ -2,3 +2,5 @@
 
 pub mod model;
 pub mod graph;
+pub mod compile;
+pub mod resolve;

@@ -714,6 +714,9 @@ pub struct Drain {
     /// How long nothing may arrive. Default 30s.
     #[serde(default = "default_quiet")]
     pub quiet: Span,
+    /// How long to wait instead where the servers cannot say what is in flight. Without it they must say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmeasured: Option<Span>,
 }
 
 fn default_drain() -> Span {

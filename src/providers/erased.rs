@@ -40,6 +40,8 @@ pub trait AnyRouter: AnyRegister {
     fn ttl_s(&self, value: &Value) -> Option<u32>;
     /// See [`Router::with_ttl`].
     fn with_ttl(&self, live: &Value, ttl_s: u32) -> Result<Value, Refused>;
+    /// See [`Router::sticky_s`].
+    fn sticky_s(&self, value: &Value) -> u32;
     /// See [`Router::ready`].
     async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError>;
     /// See [`Router::traps`].
@@ -113,6 +115,9 @@ impl<R: Router> AnyRouter for R {
     }
     fn with_ttl(&self, live: &Value, ttl_s: u32) -> Result<Value, Refused> {
         with(self, live, |live| Router::with_ttl(self, live, ttl_s))
+    }
+    fn sticky_s(&self, value: &Value) -> u32 {
+        typed(&Register::key(self), value).map_or(0, |v| Router::sticky_s(self, &v))
     }
     async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError> {
         Router::ready(self, environment).await

@@ -82,6 +82,11 @@ pub trait Router: Register {
         Err(Refused("this router has no TTL".to_owned()))
     }
 
+    /// Seconds for which a cookie keeps clients where they are, whatever the split; 0 where there is none.
+    fn sticky_s(&self, _value: &Self::Value) -> u32 {
+        0
+    }
+
     /// Whether enough of `environment` is healthy, as the router itself sees it, to be sent traffic.
     async fn ready(&self, _environment: &EnvironmentName) -> Result<Settled, ProviderError> {
         Ok(Settled::Yes("the router has no health of its own".to_owned()))

@@ -1,11 +1,11 @@
-//! `check` and `bake`: an environment serves the release and the gates pass, once or for a while.
+//! `check`, `bake` and `drain`: an environment serves the release and the gates pass, once or for a while; or nobody needs it any more.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::gates::Gates;
-use super::guards::Proven;
+use super::guards::{Proven, Quiet};
 use super::look::Look;
 use super::{Cx, StepError, Verdict};
 use crate::ids::EnvironmentName;
@@ -63,6 +63,33 @@ impl Look for Bake {
         match verdict {
             Verdict::Yes { evidence, .. } if left.is_positive() => {
                 Ok(Verdict::NotYet(format!("{} left; {evidence}", Span::from(left.unsigned_abs()))))
+            }
+            other => Ok(other),
+        }
+    }
+}
+
+/// Nobody needs an environment any more.
+#[derive(Debug)]
+pub struct Drain {
+    /// Which.
+    pub environment: EnvironmentName,
+    /// How long after the last client may have come it may take.
+    pub at_most: Span,
+    /// The measurement.
+    pub quiet: Quiet,
+}
+
+#[async_trait]
+impl Look for Drain {
+    async fn look(&self, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let verdict = self.quiet.look(cx).await;
+        // The tail is never cut short: patience begins when it ends.
+        let tails = cx.state.tails.iter().filter(|t| t.environment == self.environment).map(|t| t.until);
+        let begins = tails.max().unwrap_or(cx.since).max(cx.since);
+        match verdict {
+            Verdict::NotYet(why) | Verdict::CannotTell(why) if cx.now >= begins + self.at_most.signed() => {
+                Ok(Verdict::No(format!("not drained within {}: {why}", self.at_most)))
             }
             other => Ok(other),
         }

@@ -1,14 +1,15 @@
 //! Gates: what must hold beside the proof of serving. Read-only.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use url::Url;
 
 use super::Verdict;
+use super::servers::Servers;
 use crate::ids::GateName;
 use crate::plan::model::{CommandGate, HttpGate};
-use crate::probes::http::Asker;
 use crate::providers::argv::{self, Ended};
 
 /// The gates of one step, in order.
@@ -40,22 +41,34 @@ impl Gates {
 
 const HTTP_WITHIN: Duration = Duration::from_secs(30);
 
-/// An HTTP answer of every URL.
+/// An HTTP answer of a URL, or of a path of every server.
 #[derive(Debug)]
 pub struct Http {
-    /// Who asks.
-    pub asker: Asker,
-    /// What is asked.
-    pub urls: Vec<Url>,
+    /// Whose servers.
+    pub servers: Arc<Servers>,
     /// What passes.
     pub gate: HttpGate,
+}
+
+impl Http {
+    async fn urls(&self) -> Result<Vec<Url>, String> {
+        if !self.gate.url.starts_with('/') {
+            return Ok(vec![Url::parse(&self.gate.url).map_err(|e| format!("{}: {e}", self.gate.url))?]);
+        }
+        let servers = self.servers.urls().await?;
+        servers.iter().map(|server| server.join(&self.gate.url).map_err(|e| e.to_string())).collect()
+    }
 }
 
 #[async_trait]
 impl Gate for Http {
     async fn ask(&self) -> Verdict {
-        for url in &self.urls {
-            let answer = match self.asker.get(url, HTTP_WITHIN).await {
+        let (asker, urls) = match (self.servers.asker().await, self.urls().await) {
+            (Ok(asker), Ok(urls)) => (asker, urls),
+            (Err(why), _) | (_, Err(why)) => return Verdict::CannotTell(why),
+        };
+        for url in &urls {
+            let answer = match asker.get(url, HTTP_WITHIN).await {
                 Ok(answer) => answer,
                 Err(error) => return Verdict::CannotTell(error.to_string()),
             };
@@ -68,7 +81,7 @@ impl Gate for Http {
                 return Verdict::No(format!("{url} answered without {text:?}: {}", answer.excerpt()));
             }
         }
-        Verdict::yes(format!("{} of {}", self.gate.status, self.urls.len()))
+        Verdict::yes(format!("{} from {}", self.gate.status, urls.len()))
     }
 }
 

@@ -36,6 +36,32 @@ impl Guard for RouterReady {
     }
 }
 
+/// No router sends an environment any traffic, now.
+#[derive(Debug)]
+pub struct NoTraffic {
+    /// Whom.
+    pub environment: EnvironmentName,
+    /// Every router of the plan.
+    pub routers: Vec<Arc<dyn AnyRouter>>,
+}
+
+#[async_trait]
+impl Guard for NoTraffic {
+    async fn holds(&self, _from: &Value, _to: &Value, _cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        for router in &self.routers {
+            let value = router.read().await?;
+            // A value that the plan cannot explain may lead anywhere.
+            let Some(split) = router.split(&value) else {
+                return Ok(Verdict::No(format!("{} leads somewhere that the plan does not name: {}", router.key(), router.show(&value))));
+            };
+            if split.share(&self.environment) > 0 {
+                return Ok(Verdict::No(format!("{} still sends traffic to {}: {split}", router.key(), self.environment)));
+            }
+        }
+        Ok(Verdict::yes(format!("no router sends traffic to {}", self.environment)))
+    }
+}
+
 /// An environment proves that it serves a release, so often in a row on every server.
 #[derive(Debug)]
 pub struct Proven {
@@ -54,7 +80,7 @@ impl Proven {
     /// One look; yes at the last of so many in a row.
     pub async fn look(&self) -> Verdict {
         let verdict = self.servers.prove(self.want.as_ref()).await;
-        let mut in_a_row = self.in_a_row.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_a_row = lock(&self.in_a_row);
         let Verdict::Yes { evidence, .. } = verdict else {
             *in_a_row = 0;
             return verdict;
@@ -121,6 +147,11 @@ impl Guard for DestinationProven {
 pub struct Quiet {
     servers: Arc<Servers>,
     quiet: Span,
+    /// How long is waited instead, where the servers cannot say what is in flight.
+    unmeasured: Option<Span>,
+    /// Whether it holds at once when no client was ever led away from here in this run.
+    only_after_clients: bool,
+    unknown_since: Mutex<Option<Timestamp>>,
     seen: Mutex<Option<Stillness>>,
 }
 
@@ -136,14 +167,23 @@ struct Stillness {
 const LOOKS_MIN: u32 = 3;
 
 impl Quiet {
-    /// Quiet for as long as `quiet`.
-    pub fn new(servers: Arc<Servers>, quiet: Span) -> Self {
-        Self { servers, quiet, seen: Mutex::new(None) }
+    /// Quiet for as long as `quiet`; where that cannot be measured, for as long as `unmeasured`, or never.
+    pub fn new(servers: Arc<Servers>, quiet: Span, unmeasured: Option<Span>) -> Self {
+        Self { servers, quiet, unmeasured, only_after_clients: false, unknown_since: Mutex::new(None), seen: Mutex::new(None) }
+    }
+
+    /// For an environment that may never have had a client.
+    #[must_use]
+    pub fn only_after_clients(self) -> Self {
+        Self { only_after_clients: true, ..self }
     }
 
     /// One look.
     pub async fn look(&self, cx: &Cx<'_>) -> Verdict {
         let environment = &self.servers.environment;
+        if self.only_after_clients && !cx.state.tails.iter().any(|t| t.environment == *environment) {
+            return Verdict::yes(format!("no client was led to {environment}"));
+        }
         if let Some(tail) = cx.tail_of(environment) {
             let until = crate::units::clock_time(tail.until);
             return Verdict::NotYet(format!("clients may still come to {environment} until {until}: {}", tail.why));
@@ -153,9 +193,10 @@ impl Quiet {
             Err(_) if self.servers.is_gone().await => return Verdict::yes(format!("nothing listens in {environment} any more")),
             Err(why) => {
                 self.forget();
-                return Verdict::CannotTell(why);
+                return self.unknown(why, cx.now);
             }
         };
+        *lock(&self.unknown_since) = None;
         if load.in_flight > 0 {
             self.forget();
             return Verdict::NotYet(format!("{} in flight in {environment}", load.in_flight));
@@ -163,9 +204,20 @@ impl Quiet {
         self.still(load.finished, cx.now)
     }
 
+    /// What is in flight is not known; waiting is the second best, where it was asked for.
+    fn unknown(&self, why: String, now: Timestamp) -> Verdict {
+        let since = *lock(&self.unknown_since).get_or_insert(now);
+        match self.unmeasured {
+            Some(length) if now.duration_since(since) >= length.signed() => {
+                Verdict::yes(format!("not measured ({why}); waited {length}"))
+            }
+            Some(_) | None => Verdict::CannotTell(why),
+        }
+    }
+
     /// Zero in flight now; for how long has nothing moved?
     fn still(&self, finished: Option<u64>, now: Timestamp) -> Verdict {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         let still = match *seen {
             Some(still) if still.finished == finished => Stillness { looks: still.looks + 1, ..still },
             Some(_) | None => Stillness { since: now, finished, looks: 1 },
@@ -180,8 +232,12 @@ impl Quiet {
     }
 
     fn forget(&self) {
-        *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *lock(&self.seen) = None;
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]

@@ -4,9 +4,11 @@
 
 pub mod check;
 pub mod command;
+pub mod front_door;
 pub mod gates;
 pub mod guards;
 pub mod look;
+pub mod propagation;
 pub mod servers;
 pub mod set;
 pub mod time;

@@ -202,6 +202,10 @@ impl Router for Alb {
         Ok(live.forwarding(groups))
     }
 
+    fn sticky_s(&self, value: &Rule) -> u32 {
+        value.forward.as_ref().and_then(|f| f.sticky_s).unwrap_or(0)
+    }
+
     async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError> {
         let health = self.health(environment).await?;
         let healthy = health.get("healthy").copied().unwrap_or(0);

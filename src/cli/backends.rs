@@ -1,0 +1,134 @@
+//! From the names in a plan to the back-ends they stand for. Nothing is opened or asked here.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::desk::Desk;
+use crate::ids::EnvironmentName;
+use crate::plan::compile::Backends;
+use crate::plan::model::{AlbRule, Endpoints, Plan, RecordValues, Release, Router, Runs};
+use crate::plan::resolve::Resolved;
+use crate::providers::aws::{AwsAccess, AwsClients};
+use crate::providers::dns::route53::value::Alias;
+use crate::providers::dns::route53::{Form, Route53};
+use crate::providers::environments::{Command, Process};
+use crate::providers::erased::{AnyRegister, AnyRouter};
+use crate::providers::traffic::alb::{Alb, Which};
+use crate::steps::servers::Servers;
+use crate::world::AddressMap;
+
+/// Routers and servers, for looking before roles are known.
+pub(super) fn open(plan: &Plan, desk: &Desk) -> Backends {
+    let access = AwsAccess {
+        account: plan.aws.as_ref().map(|aws| aws.account.clone()),
+        region: plan.aws.as_ref().map(|aws| aws.region.clone()),
+        profile: plan.aws.as_ref().and_then(|aws| aws.profile.clone()),
+        endpoint: desk.world.as_ref().map(|world| world.cloud.clone()),
+    };
+    let clients = Arc::new(AwsClients::new(access));
+    let routers: BTreeMap<_, _> = plan.routers.iter().map(|(name, router)| (name.clone(), self::router(router, &clients))).collect();
+    let addresses = desk.world.as_ref().map(AddressMap::of).unwrap_or_default();
+    let servers = plan.environments.iter().map(|(name, environment)| {
+        let router = match &environment.endpoints {
+            Endpoints::TargetGroup { target_group } => routers.get(target_group).cloned(),
+            Endpoints::Urls(_) => None,
+        };
+        let (serves, endpoints) = (environment.serves.clone(), environment.endpoints.clone());
+        (name.clone(), Arc::new(Servers::new(name.clone(), serves, endpoints, router, addresses.clone())))
+    });
+    Backends {
+        servers: servers.collect(),
+        environments: BTreeMap::new(),
+        routers,
+        addresses: addresses.clone(),
+        resolvers: desk.world.as_ref().map(|world| world.resolvers.clone()),
+        clock: Arc::clone(&desk.clock),
+    }
+}
+
+/// The same with what starts and stops environments, which depends on who is live.
+pub(super) fn with_environments(backends: Backends, resolved: &Resolved, desk: &Desk) -> Backends {
+    let environments = resolved.plan.environments.iter().filter_map(|(name, environment)| {
+        let runs = environment.runs.as_ref()?;
+        let release = resolved.serves(name).unwrap_or_else(|| resolved.plan.release.clone());
+        Some((name.clone(), self::environment(name, runs, release, resolved, desk)))
+    });
+    Backends { environments: environments.collect(), ..backends }
+}
+
+fn environment(name: &EnvironmentName, runs: &Runs, release: Release, resolved: &Resolved, desk: &Desk) -> Arc<dyn AnyRegister> {
+    let dir = desk.directory(&resolved.plan.service);
+    let clock = Arc::clone(&desk.clock);
+    let argv = desk.world.as_ref().and_then(|world| world.runs.get(name)).cloned();
+    match (runs.clone(), argv) {
+        (Runs::Process(mut runs), argv) => {
+            runs.directory = Some(resolved.base.join(runs.directory.unwrap_or_default()));
+            let process = Process::new(name.clone(), runs, release, dir, clock);
+            Arc::new(match argv {
+                Some(argv) => process.for_world(argv),
+                None => process,
+            })
+        }
+        (Runs::Command(mut runs), argv) => {
+            runs.directory = Some(resolved.base.join(runs.directory.unwrap_or_default()));
+            let command = Command::new(name.clone(), runs, release, dir, clock);
+            match argv {
+                Some(argv) => Arc::new(command.for_world(argv)),
+                None => Arc::new(command),
+            }
+        }
+    }
+}
+
+fn router(router: &Router, clients: &Arc<AwsClients>) -> Arc<dyn AnyRouter> {
+    match router {
+        Router::Alb(alb) => {
+            let (listener, which) = match &alb.rule {
+                AlbRule::Default => (alb.listener.clone().unwrap_or_default(), Which::Default),
+                AlbRule::Matching(rule) => {
+                    (rule.listener.clone(), Which::Matching { host: rule.host.clone(), path: rule.path.clone() })
+                }
+            };
+            let groups = alb.target_groups.clone();
+            Arc::new(Alb::new(Arc::clone(clients), listener, which, groups, alb.floor, alb.owner.clone()))
+        }
+        Router::Route53(record) => {
+            let zone = (record.zone.as_str(), record.private);
+            Arc::new(Route53::new(Arc::clone(clients), zone, &record.name, form(record), record.owner.clone()))
+        }
+    }
+}
+
+fn form(record: &crate::plan::model::Route53) -> Form {
+    if let Some(aliases) = &record.aliases {
+        let alias = |a: &crate::plan::model::AliasTarget| Alias {
+            target: format!("{}.", a.target.trim_end_matches('.').to_ascii_lowercase()),
+            zone: a.zone.clone(),
+            evaluate_target_health: a.evaluate_target_health,
+        };
+        return Form::Aliases(aliases.iter().map(|(e, a)| (e.clone(), alias(a))).collect());
+    }
+    if let Some(weighted) = &record.weighted {
+        return Form::Weighted(weighted.clone());
+    }
+    let values = record.values.iter().flatten();
+    Form::Values(values.map(|(e, values)| (e.clone(), by_type(values))).collect())
+}
+
+fn by_type(values: &RecordValues) -> BTreeMap<String, Vec<String>> {
+    match values {
+        RecordValues::ByType(values) => values.clone(),
+        RecordValues::Addresses(addresses) => {
+            let mut sets: BTreeMap<String, Vec<String>> = BTreeMap::new();
+            for address in addresses {
+                let kind = match address {
+                    IpAddr::V4(_) => "A",
+                    IpAddr::V6(_) => "AAAA",
+                };
+                sets.entry(kind.to_owned()).or_default().push(address.to_string());
+            }
+            sets
+        }
+    }
+}

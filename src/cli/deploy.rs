@@ -1,0 +1,186 @@
+//! `modelswap deploy PLAN`: reach the plan's release.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::args::{Common, VarArgs};
+use super::desk::Desk;
+use super::ending::{self, Carry};
+use super::opening::PlanFile;
+use super::resume::resume_run;
+use super::situation::{self, Situation};
+use super::{Exit, Failure, backends};
+use crate::ids::{RunId, StepId};
+use crate::journal::fact::{Fact, Outcome, Purpose, RunStarted};
+use crate::journal::state::{Goal, RunState};
+use crate::journal::writer::{Journal, free};
+use crate::plan::compile::compile;
+use crate::plan::resolve::{FORMAT, Resolved};
+use crate::steps::Verdict;
+
+/// Options of `deploy`.
+#[derive(Debug, Args)]
+pub(super) struct Deploy {
+    /// The plan
+    plan: PathBuf,
+    #[command(flatten)]
+    vars: VarArgs,
+    /// Do not ask before the first effect
+    #[arg(long, short)]
+    yes: bool,
+    /// Stop after this step and hold
+    #[arg(long, value_name = "STEP")]
+    until: Option<StepId>,
+    /// Refuse when plan, variables or registers are no longer those of this preview
+    #[arg(long, value_name = "DIGEST")]
+    plan_digest: Option<String>,
+}
+
+impl Deploy {
+    pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let file = PlanFile::read(&self.plan, &self.vars, common)?;
+        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        desk.refuse_unshared_state(&file.plan)?;
+        let (store, log) = desk.log(&file.plan.service).await?;
+        free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
+        if let Some(unfinished) = log.newest().filter(|run| is_unfinished(run)) {
+            if unfinished.started.digest == file.digest && unfinished.unwinding.is_none() {
+                desk.tell(&format!("run {} is unfinished and this is its plan: going on with it", unfinished.run));
+                let run = unfinished.run.clone();
+                return resume_run(store, log, run, &desk).await;
+            }
+            return Err(unfinished_run(unfinished, &desk, &file));
+        }
+        let opened = backends::open(&file.plan, &desk);
+        let situation = situation::look(&file.plan, &opened, &desk).await?;
+        if let Some(digest) = &self.plan_digest {
+            desk.refuse_stale(digest, &file.digest, &situation)?;
+        }
+        if let Some(done) = self.already(&file, &opened, &situation, &desk).await {
+            return Ok(done);
+        }
+        refuse_unfinalized(&log.runs, &file, &desk)?;
+        let traps = situation::traps(&opened, &situation).await?;
+        situation::refuse_traps(&file.plan, &traps)?;
+        for warning in &file.warnings {
+            desk.tell(&warning.rendered(super::failure::colour(common), 100));
+        }
+        for (router, trap) in &traps {
+            desk.tell(&format!("note [{}] `{router}`: {}; {}", trap.code, trap.says, trap.hint));
+        }
+        let (live, next, was) = (situation.live.clone(), situation.next.clone(), situation.was.clone());
+        let resolved = Resolved { plan: file.plan.clone(), live, next, was, base: file.base.clone() };
+        let ready = backends::with_environments(opened, &resolved, &desk);
+        let graph = compile(&resolved, &ready).map_err(|errors| {
+            let failure = Failure::new(Exit::Usage, format!("{} cannot be carried out; nothing was done", file.path.display()));
+            errors.iter().fold(failure, |failure, error| failure.detail(error.to_string()))
+        })?;
+        if let Some(until) = &self.until
+            && !graph.nodes.iter().any(|n| n.shape.id == *until)
+        {
+            let names: Vec<_> = graph.nodes.iter().map(|n| n.shape.id.as_str()).collect();
+            return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`")).detail(format!("it has: {}", names.join(", "))));
+        }
+        if !self.yes && desk.interactive {
+            self.ask(&resolved)?;
+        }
+        let now = desk.clock.now();
+        let run = RunId::generate(u64::try_from(now.as_millisecond()).unwrap_or(0));
+        let started = RunStarted {
+            format: FORMAT,
+            plan_name: file.name(),
+            plan_text: file.text.clone(),
+            digest: file.digest.clone(),
+            resolved: serde_json::to_value(&resolved).map_err(|e| Failure::new(Exit::Bug, e.to_string()))?,
+        };
+        let facts = (Fact::RunStarted(Box::new(started)), Purpose::Deploy);
+        let service = file.plan.service.clone();
+        let journal = Journal::begin(store, log, service, run.clone(), desk.actor.clone(), facts, now).await;
+        let journal = journal.map_err(|e| ending::not_ours(&e, &desk))?;
+        desk.rollback_card(&resolved, &run);
+        let carry = Carry { resolved: &resolved, backends: &ready, graph: &graph, until: self.until.clone() };
+        let exit = ending::carry(journal, &carry, &desk).await?;
+        let at_once = file.plan.finalize.as_ref().is_some_and(|f| f.after == crate::units::Span::ZERO);
+        if exit == Exit::Done && at_once {
+            let (store, log) = desk.log(&file.plan.service).await?;
+            return super::finalize::finalize_run(store, log, run, &desk).await;
+        }
+        Ok(exit)
+    }
+
+    /// The live environment proves the release: there is nothing to do.
+    async fn already(
+        &self,
+        file: &PlanFile,
+        opened: &crate::plan::compile::Backends,
+        situation: &Situation,
+        desk: &Desk,
+    ) -> Option<Exit> {
+        let release = &file.plan.release;
+        let says_so = situation.was.as_ref().is_some_and(|was| {
+            was.model == release.model && (release.revision.is_none() || was.revision == release.revision)
+        });
+        if !says_so {
+            return None;
+        }
+        let Verdict::Yes { evidence, .. } = opened.servers.get(&situation.live)?.prove(Some(release)).await else { return None };
+        desk.tell(&format!("{} serves {} already ({evidence}); nothing was done", situation.live, release.model));
+        desk.result(&json!({ "type": "finished", "outcome": "already", "live": situation.live, "exit": 0 }));
+        Some(Exit::Done)
+    }
+
+    fn ask(&self, resolved: &Resolved) -> Result<(), Failure> {
+        let release = &resolved.plan.release;
+        let was = resolved.was.as_ref().map_or_else(|| "?".to_owned(), |w| w.model.clone());
+        let question = format!(
+            "{}: swap {} ({was}) for {} ({}) in {} steps?",
+            resolved.plan.service,
+            resolved.live,
+            resolved.next,
+            release.model,
+            resolved.plan.steps.len()
+        );
+        match dialoguer::Confirm::new().with_prompt(question).default(false).interact() {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Failure::new(Exit::NotPermitted, "not confirmed; nothing was done")),
+            Err(error) => Err(Failure::new(Exit::NotPermitted, format!("nobody could be asked ({error}); nothing was done")).hint("add --yes")),
+        }
+    }
+}
+
+/// Whether a run stands between two ends.
+pub(super) fn is_unfinished(run: &RunState) -> bool {
+    match &run.outcome {
+        None | Some(Outcome::Held { .. } | Outcome::RollbackIncomplete { .. }) => run.has_effects() || run.outcome.is_none(),
+        Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { .. }) => false,
+    }
+}
+
+fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
+    let (service, at) = (&file.plan.service, &desk.state_option);
+    let why = match &run.outcome {
+        Some(Outcome::Held { why, .. }) => format!("it is held: {why}"),
+        Some(_) => "its rollback is incomplete".to_owned(),
+        None => "its process ended before its end".to_owned(),
+    };
+    Failure::new(Exit::Held, format!("run {} of {service} by {} is unfinished; nothing was done", run.run, run.began.1))
+        .detail(why)
+        .hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
+}
+
+/// While A of the run before still runs as the way back, there is no room for the next release in its place.
+fn refuse_unfinalized(runs: &[RunState], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
+    let Some(last) = runs.last() else { return Ok(()) };
+    let pending = last.outcome == Some(Outcome::Deployed)
+        && last.goal == Goal::Deployed
+        && last.started.resolved["plan"]["finalize"].is_object();
+    if !pending {
+        return Ok(());
+    }
+    let (service, at) = (&file.plan.service, &desk.state_option);
+    Err(Failure::new(Exit::Held, format!("run {} of {service} is not finalized: its old environment still runs as the way back", last.run))
+        .detail("nothing was done")
+        .hint(format!("modelswap finalize {service}{at} --now   or   modelswap rollback {service}{at}")))
+}

@@ -1,0 +1,48 @@
+//! `modelswap resume`: go on after a crash or an interruption.
+
+use clap::Args;
+
+use super::args::Common;
+use super::desk::Desk;
+use super::ending::{self, Carry};
+use super::past::recall;
+use super::{Exit, Failure};
+use crate::ids::RunId;
+use crate::journal::fact::Purpose;
+use crate::journal::log::Log;
+use crate::journal::store::Store;
+use crate::journal::writer::{Journal, Takeover};
+
+/// Options of `resume`.
+#[derive(Debug, Args)]
+pub(super) struct Resume {
+    /// The service; needed when the state directory holds several
+    service: Option<String>,
+}
+
+impl Resume {
+    pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let desk = Desk::new(common, None)?;
+        let service = desk.service(self.service.as_deref())?;
+        let (store, log) = desk.log(&service).await?;
+        match log.newest().filter(|run| super::deploy::is_unfinished(run)).map(|run| run.run.clone()) {
+            Some(run) => resume_run(store, log, run, &desk).await,
+            None => {
+                desk.tell(&format!("no run of {service} is unfinished; nothing was done"));
+                Ok(Exit::Done)
+            }
+        }
+    }
+}
+
+/// Takes an unfinished run in hand and carries it on, in the direction in which it was going.
+pub(super) async fn resume_run(store: Box<dyn Store>, log: Log, run: RunId, desk: &Desk) -> Result<Exit, Failure> {
+    let state = log.runs.iter().find(|r| r.run == run).expect("BUG: the run was found in this log");
+    let past = recall(state, desk)?;
+    let service = past.resolved.plan.service.clone();
+    let purpose = (Purpose::Resume, Takeover::Never);
+    let journal = Journal::open(store, log, service, run, desk.actor.clone(), purpose, desk.clock.now()).await;
+    let journal = journal.map_err(|e| ending::not_ours(&e, desk))?;
+    let carry = Carry { resolved: &past.resolved, backends: &past.backends, graph: &past.graph, until: None };
+    ending::carry(journal, &carry, desk).await
+}

@@ -1,0 +1,118 @@
+//! `modelswap rollback`: the incident command. It needs the record alone, and naming it is consent.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::args::Common;
+use super::desk::Desk;
+use super::ending::{self, Carry};
+use super::past::recall;
+use super::{Exit, Failure};
+use crate::ids::RunId;
+use crate::journal::actor::Alive;
+use crate::journal::fact::{Ask, Fact, Purpose};
+use crate::journal::log::Log;
+use crate::journal::store::Store;
+use crate::journal::store::local::Local;
+use crate::journal::writer::{Journal, Takeover, ask, free};
+
+/// How long a live run may take to make room.
+const YIELD_S: u64 = 10;
+
+/// Options of `rollback`.
+#[derive(Debug, Args)]
+pub(super) struct Rollback {
+    /// The service, or the run; needed when the state directory holds several services
+    what: Option<String>,
+    /// Leave what the run started running
+    #[arg(long)]
+    keep: bool,
+    /// Send traffic back even where its destination does not prove that it serves
+    #[arg(long)]
+    unproven: bool,
+    /// Take over from a process that is not known to be gone
+    #[arg(long, requires = "reason")]
+    takeover: bool,
+    /// Why it is taken over; recorded
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+}
+
+impl Rollback {
+    pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let desk = Desk::new(common, None)?;
+        let (service, named) = self.meant(&desk).await?;
+        let (mut store, mut log) = desk.log(&service).await?;
+        let takeover = self.make_room(store.as_mut(), &mut log, &desk).await?;
+        let Some(run) = log.newest_with_effects() else {
+            return self.nothing_to_undo(&log, &desk);
+        };
+        if let Some(named) = named.filter(|n| *n != run.run) {
+            let newest = &run.run;
+            return Err(Failure::new(Exit::Drift, format!("only the newest run with effects can be undone, and that is {newest}, not {named}"))
+                .detail("nothing was done"));
+        }
+        let past = recall(run, &desk)?;
+        let why = format!("asked by {}", desk.actor);
+        let id = run.run.clone();
+        let now = desk.clock.now();
+        let purpose = (Purpose::Rollback, takeover);
+        let opened = Journal::open(store, log, service, id, desk.actor.clone(), purpose, now).await;
+        let mut journal = opened.map_err(|e| ending::not_ours(&e, &desk))?;
+        let turn = Fact::Unwinding { why, unproven: self.unproven, keep: self.keep, asked: true };
+        journal.append(turn, now).await.map_err(|e| ending::not_ours(&e, &desk))?;
+        let carry = Carry { resolved: &past.resolved, backends: &past.backends, graph: &past.graph, until: None };
+        ending::carry(journal, &carry, &desk).await
+    }
+
+    /// The service, and the run if one is named.
+    async fn meant(&self, desk: &Desk) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
+        if let Some(text) = &self.what {
+            for service in Local::services(&desk.state) {
+                let (_, log) = desk.log(&service).await?;
+                if let Some(run) = log.runs.iter().find(|run| run.run.as_str() == text) {
+                    return Ok((service, Some(run.run.clone())));
+                }
+            }
+        }
+        Ok((desk.service(self.what.as_deref())?, None))
+    }
+
+    /// Asks a live run to stop; takes over from one that does not only if that was said.
+    async fn make_room(&self, store: &mut dyn Store, log: &mut Log, desk: &Desk) -> Result<Takeover, Failure> {
+        let Err(held) = free(log) else { return Ok(Takeover::Never) };
+        let (Some(run), Some(holder)) = (log.newest_open().map(|r| r.run.clone()), log.holder.clone()) else {
+            return Ok(Takeover::Never);
+        };
+        if holder.alive() == Alive::Yes {
+            desk.tell(&format!("{held}; asking it to stop"));
+            let service = log.service().cloned().unwrap_or_else(|| crate::ids::ServiceName::new("unknown").expect("BUG: a good name"));
+            let fact = Fact::Asked { ask: Ask::Yield, by: desk.actor.to_string() };
+            let asked = ask(store, log, &service, &run, &desk.actor, fact, desk.clock.now()).await;
+            asked.map_err(|e| ending::not_ours(&e, desk))?;
+            for _ in 0..YIELD_S * 4 {
+                desk.real_sleep(Duration::from_millis(250)).await;
+                *log = store.load().await.map_err(|e| desk.cannot_keep(&e))?.0;
+                if free(log).is_ok() {
+                    return Ok(Takeover::Never);
+                }
+            }
+        }
+        match (&self.reason, self.takeover) {
+            (Some(reason), true) => Ok(Takeover::Because(reason.clone())),
+            (Some(_) | None, _) => Err(ending::not_ours(&held, desk).hint(format!(
+                "if that process must not go on: modelswap rollback{} --takeover --reason \"...\"",
+                desk.state_option
+            ))),
+        }
+    }
+
+    fn nothing_to_undo(&self, log: &Log, desk: &Desk) -> Result<Exit, Failure> {
+        let on = log.newest().and_then(|run| run.started.resolved["live"].as_str());
+        let on = on.map_or_else(|| "where it was".to_owned(), |live| format!("on {live}"));
+        desk.tell(&format!("already {on}: no run has effects that are not undone; nothing was done"));
+        desk.result(&serde_json::json!({ "type": "finished", "outcome": "already", "exit": 0 }));
+        Ok(Exit::Done)
+    }
+}

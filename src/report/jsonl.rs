@@ -1,0 +1,40 @@
+//! One JSON object a line on stdout: the records themselves, as docs/events.md describes them.
+
+use super::Reporter;
+use crate::ids::StepId;
+use crate::journal::record::Record;
+use crate::journal::state::RunState;
+
+/// Version of these lines.
+pub const VERSION: u32 = 1;
+
+/// JSON lines on stdout.
+#[derive(Debug)]
+pub struct JsonLines;
+
+impl Reporter for JsonLines {
+    fn record(&mut self, record: &Record, _state: &RunState) {
+        let mut object = serde_json::json!({
+            "type": "fact", "version": VERSION, "service": record.service, "run": record.run, "seq": record.seq, "at": record.at,
+        });
+        let fact = serde_json::to_value(&record.fact).unwrap_or_default();
+        if let (Some(object), serde_json::Value::Object(mut fields)) = (object.as_object_mut(), fact) {
+            // The plan is in the journal; a pipe does not need it again.
+            for large in ["plan_text", "resolved"] {
+                fields.remove(large);
+            }
+            object.extend(fields);
+        }
+        say(&object);
+    }
+
+    fn progress(&mut self, step: &StepId, note: &str, at: jiff::Timestamp) {
+        say(&serde_json::json!({ "type": "progress", "version": VERSION, "step": step, "note": note, "at": at }));
+    }
+}
+
+/// A closed pipe never ends a deploy.
+pub fn say(object: &serde_json::Value) {
+    use std::io::Write;
+    drop(writeln!(std::io::stdout(), "{object}"));
+}

@@ -1,0 +1,126 @@
+//! A fact in words: the same ones on a terminal, in a log and in a replay.
+
+use jiff::Timestamp;
+
+use crate::journal::fact::{Ask, Fact, FailureKind, Outcome, Purpose};
+use crate::journal::record::Record;
+use crate::journal::state::RunState;
+
+/// A line for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// When.
+    pub at: Timestamp,
+    /// How it looks.
+    pub mark: Mark,
+    /// What happened.
+    pub text: String,
+}
+
+/// Good, bad, or on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// Done.
+    Good,
+    /// Not done.
+    Bad,
+    /// At it.
+    Busy,
+    /// Neither.
+    Plain,
+}
+
+impl Mark {
+    /// Two characters that read without colour.
+    pub fn sign(self) -> &'static str {
+        match self {
+            Self::Good => "ok",
+            Self::Bad => "!!",
+            Self::Busy => "..",
+            Self::Plain => "--",
+        }
+    }
+}
+
+/// The fact in one line; none for what only a program needs.
+pub fn line(record: &Record, state: &RunState) -> Option<Line> {
+    let (mark, text) = match &record.fact {
+        Fact::RunStarted(started) => (Mark::Plain, format!("run {} of {} ({})", record.run, record.service, started.plan_name)),
+        Fact::Opened { purpose, reason } => (Mark::Plain, opened(*purpose, record, reason.as_deref())),
+        Fact::Prepared { step, prepared } => {
+            if prepared.shows.is_empty() {
+                return None;
+            }
+            (Mark::Busy, format!("{step}  {}", prepared.shows))
+        }
+        Fact::Attempt { n: 1, .. } | Fact::Applied { .. } => return None,
+        Fact::Attempt { step, n, .. } => (Mark::Busy, format!("{step}  try {n}")),
+        Fact::Verified { step, evidence, .. } => (Mark::Good, format!("{step}  {}  {evidence}", took(state, step, record.at))),
+        Fact::Failed { step, failure } => (Mark::Bad, format!("{step}  {}", failure.why)),
+        Fact::Unwinding { why, .. } => (Mark::Bad, format!("rolling back: {why}")),
+        Fact::Undone { step, evidence, .. } => (Mark::Good, format!("undo {step}  {evidence}")),
+        Fact::UndoFailed { step, failure } => (Mark::Bad, format!("undo {step}  {}", failure.why)),
+        Fact::Observed { what, detail } => (Mark::Plain, format!("{what}  {}", observed(detail))),
+        Fact::Asked { ask, by } => (Mark::Plain, format!("{by} asks to {}", asked(ask))),
+        Fact::Interrupted { by } => (Mark::Bad, format!("interrupted by {by}; effects stay in place")),
+        Fact::Finished { outcome } => return Some(Line { at: record.at, ..ended(outcome) }),
+    };
+    Some(Line { at: record.at, mark, text })
+}
+
+fn took(state: &RunState, step: &crate::ids::StepId, at: Timestamp) -> String {
+    let since = state.step(step).prepared.as_ref().map_or(at, |(_, since)| *since);
+    crate::units::Span::from(at.duration_since(since).unsigned_abs()).to_string()
+}
+
+fn opened(purpose: Purpose, record: &Record, reason: Option<&str>) -> String {
+    let what = match purpose {
+        Purpose::Deploy => "deploy",
+        Purpose::Resume => "resume",
+        Purpose::Finalize => "finalize",
+        Purpose::Rollback => "rollback",
+    };
+    let taken = reason.map(|why| format!(", taken over: {why}")).unwrap_or_default();
+    format!("{what} of run {} by {}{taken}", record.run, record.actor)
+}
+
+fn asked(ask: &Ask) -> String {
+    match ask {
+        Ask::Approve { step: Some(step) } => format!("let `{step}` pass"),
+        Ask::Approve { step: None } => "go on".to_owned(),
+        Ask::Abort => "stop and hold".to_owned(),
+        Ask::Yield => "make room for a rollback".to_owned(),
+    }
+}
+
+fn observed(detail: &serde_json::Value) -> String {
+    match detail {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Object(fields) => {
+            let plain = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
+            fields.iter().map(|(k, v)| format!("{k} {}", plain(v))).collect::<Vec<_>>().join(", ")
+        }
+        other => other.to_string(),
+    }
+}
+
+fn ended(outcome: &Outcome) -> Line {
+    let (mark, text) = match outcome {
+        Outcome::Deployed => (Mark::Good, "deployed and verified".to_owned()),
+        Outcome::Finalized => (Mark::Good, "finalized".to_owned()),
+        Outcome::RolledBack { .. } => (Mark::Good, "rolled back completely, verified".to_owned()),
+        Outcome::RollbackIncomplete { traffic_restored, left, .. } => {
+            let traffic = if *traffic_restored { "traffic is restored" } else { "TRAFFIC IS NOT RESTORED" };
+            (Mark::Bad, format!("rollback incomplete: {traffic}, {} left", left.len()))
+        }
+        Outcome::Held { why, kind } => {
+            let kind = match kind {
+                FailureKind::Failed => "held",
+                FailureKind::Drift => "held, somebody else changed something",
+                FailureKind::Unknown => "held, an outcome is not known",
+            };
+            (Mark::Bad, format!("{kind}: {why}"))
+        }
+    };
+    Line { at: Timestamp::UNIX_EPOCH, mark, text }
+}
