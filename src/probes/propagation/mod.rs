@@ -14,7 +14,7 @@ mod recursive;
 pub mod resolvers;
 pub mod tail;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod watch;
 
 use std::fmt;
