@@ -185,7 +185,7 @@ impl Asker {
             request = request.json(body);
         }
         let response = request.send().await.map_err(|e| AskError::of(&call, &e, within))?;
-        Ok(Pieces { status: response.status().as_u16(), read: 0, call, within, response })
+        Ok(Pieces { status: response.status().as_u16(), read: 0, at_most: BODY_MAX, call, within, response })
     }
 
     fn client(&self, https: bool, route: Option<SocketAddr>) -> reqwest::Result<Client> {
@@ -278,16 +278,23 @@ pub struct Pieces {
     /// HTTP status.
     pub status: u16,
     read: usize,
+    at_most: usize,
     call: String,
     within: Duration,
     response: Response,
 }
 
 impl Pieces {
+    /// Another bound than [`BODY_MAX`], in bytes, for an answer that is not kept.
+    pub(super) fn at_most(mut self, bytes: usize) -> Self {
+        self.at_most = bytes;
+        self
+    }
+
     /// The next piece; none at the end.
     ///
     /// # Errors
-    /// When the answer breaks off, takes too long or is larger than [`BODY_MAX`].
+    /// When the answer breaks off, takes too long or is larger than its bound.
     pub async fn next(&mut self) -> Result<Option<Bytes>, AskError> {
         let piece = self.response.chunk().await.map_err(|e| AskError::of(&self.call, &e, self.within))?;
         self.read += piece.as_ref().map_or(0, Bytes::len);

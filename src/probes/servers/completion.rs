@@ -13,7 +13,7 @@ const PROMPT: &str = "Say ok.";
 
 /// What came of a completed generation.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Generation {
+pub(in crate::probes) struct Generation {
     /// The models that the reply names; one, if the server is sane.
     pub(super) models: Vec<String>,
     /// `system_fingerprint`, where there is one.
@@ -71,7 +71,8 @@ async fn refusal(pieces: Pieces) -> Result<(u16, String), Proof> {
     Ok((answer.status, answer.excerpt()))
 }
 
-async fn read(mut pieces: Pieces, path: &str) -> Result<Generation, Proof> {
+/// Reads a stream to its end and says what is missing, if something is.
+pub(in crate::probes) async fn read(mut pieces: Pieces, path: &str) -> Result<Generation, Proof> {
     let mut events = Events::default();
     let mut generation = Generation::default();
     // To the end, and not only to `[DONE]`: a body that breaks off after it is no completed answer either.

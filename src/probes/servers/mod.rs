@@ -1,6 +1,6 @@
 //! The habits of each kind of server: where it says that it is healthy, what it serves, and how it proves it.
 
-mod completion; //     one streamed generation, and how a server can lie in it
+pub(super) mod completion; //     one streamed generation, and how a server can lie in it
 pub(super) mod kserve;
 mod models; //         what an OpenAI-compatible server says that it serves
 pub(super) mod openai;
