@@ -1,3 +1,4 @@
 //! Text → Plan → Resolved → Graph. Pure.
 
 pub mod model;
+pub mod tree;
