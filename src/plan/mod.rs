@@ -1,4 +1,22 @@
 //! Text → Plan → Resolved → Graph. Pure.
 
-pub mod model;
-pub mod tree;
+pub mod text; //      bytes → the text of a plan
+pub mod parse; //     text → plan, or all that is wrong with it
+
+pub mod model; //     what a person writes, as types
+pub mod finding; //   what is wrong, where, and what to do about it
+pub mod source; //    where each value stands
+pub mod vars; //      ${var.NAME}
+pub mod path; //      `steps[3].swap.router`
+pub mod tree; //      YAML with places
+pub mod nearest; //   what may have been meant
+
+mod check;
+mod draft;
+mod misfit;
+mod typed;
+
+pub use finding::{Finding, Severity};
+pub use parse::{Parsed, parse};
+pub use source::Source;
+pub use vars::Vars;
