@@ -4,10 +4,36 @@ use super::draft::Draft;
 use super::finding::Note;
 use super::tree::Node;
 
+mod alb;
+mod environments;
+mod gates;
+mod names;
+mod order;
+mod parallel;
+mod route53;
+mod secrets;
+mod settings;
+mod top;
+mod values;
+mod walk;
+
 /// The code of a secret that stands in the plan; its place is blanked wherever the text is shown.
-pub(crate) const SECRET: &str = "secret-in-plan";
+pub(crate) const SECRET: &str = secrets::CODE;
 
 /// Everything that can be said about a plan from its text alone.
-pub(crate) fn all(_draft: &Draft, _tree: &Node) -> Vec<Note> {
-    Vec::new()
+pub(crate) fn all(draft: &Draft, tree: &Node) -> Vec<Note> {
+    let mut notes = Vec::new();
+    top::check(draft, tree, &mut notes);
+    environments::check(draft, &mut notes);
+    alb::check(draft, &mut notes);
+    route53::check(draft, &mut notes);
+    gates::check(draft, &mut notes);
+    secrets::check(tree, &mut notes);
+    if walk::check_size(draft, &mut notes) {
+        settings::check(draft, &mut notes);
+        names::check(draft, &mut notes);
+        parallel::check(draft, &mut notes);
+        order::check(draft, &mut notes);
+    }
+    notes
 }
