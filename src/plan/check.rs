@@ -29,11 +29,21 @@ pub(crate) fn all(draft: &Draft, tree: &Node) -> Vec<Note> {
     route53::check(draft, &mut notes);
     gates::check(draft, &mut notes);
     secrets::check(tree, &mut notes);
-    if walk::check_size(draft, &mut notes) {
-        settings::check(draft, &mut notes);
-        names::check(draft, &mut notes);
+    if !walk::check_size(draft, &mut notes) {
+        return notes;
+    }
+    settings::check(draft, &mut notes);
+    let mut unknown = Vec::new();
+    names::check(draft, &mut unknown);
+    // Nothing shall follow from a misspelt name but that name.
+    let misspelt = |codes: &[&str]| unknown.iter().any(|note| codes.contains(&note.code));
+    if !misspelt(&["unknown-gate"]) {
+        gates::unused(draft, &mut notes);
+    }
+    if !misspelt(&["unknown-router", "unknown-environment"]) {
         parallel::check(draft, &mut notes);
         order::check(draft, &mut notes);
     }
+    notes.append(&mut unknown);
     notes
 }

@@ -2,7 +2,7 @@
 
 use super::finding::Note;
 use super::nearest;
-use super::path::Path;
+use super::path::{Path, Turn};
 use super::source::Source;
 use super::tree::{Kind, Node};
 use super::typed::{Misfit, What};
@@ -12,7 +12,7 @@ const LISTED_MAX: usize = 20;
 
 pub(super) fn note(misfit: Misfit, base: &Path, source: &Source) -> Note {
     let path = base.join(&misfit.path);
-    let name = path.last_key().map(|key| format!("`{key}`")).unwrap_or_else(|| "the plan".to_owned());
+    let name = called(&path);
     match misfit.what {
         What::Type { found, expected } => {
             let note = Note::error("wrong-type", path.clone(), format!("{name} takes {expected}, not {found}"));
@@ -22,10 +22,7 @@ pub(super) fn note(misfit: Misfit, base: &Path, source: &Source) -> Note {
             }
         }
         What::UnknownKey { key, valid } => {
-            let says = match path.last_key() {
-                Some(owner) => format!("`{owner}` has no key `{key}`"),
-                None => format!("a plan has no key `{key}`"),
-            };
+            let says = format!("{name} has no key `{key}`");
             Note::error("unknown-key", path.key(&key), says).on_key().help(listed(&key, valid, "its keys are"))
         }
         What::UnknownWord { word, valid } => {
@@ -45,6 +42,16 @@ pub(super) fn note(misfit: Misfit, base: &Path, source: &Source) -> Note {
             Note::error("one-kind", path, says).on_key().help(listed("", valid, "the kinds are"))
         }
         What::Other(says) => Note::error("bad-value", path, says),
+    }
+}
+
+/// What a value is called: by its key, or by its place in a list.
+fn called(path: &Path) -> String {
+    match (path.turns(), path.last_key()) {
+        ([.., Turn::Item(_)], Some("steps" | "parallel")) => "a step".to_owned(),
+        ([.., Turn::Item(at)], Some(list)) => format!("item {} of `{list}`", at + 1),
+        (_, Some(key)) => format!("`{key}`"),
+        (_, None) => "the plan".to_owned(),
     }
 }
 
@@ -75,7 +82,6 @@ fn hint_for_type(expected: &str, node: Option<&Node>, source: &Source) -> Option
 }
 
 fn node_at<'t>(root: &'t Node, path: &Path) -> Option<&'t Node> {
-    use super::path::Turn;
     path.turns().iter().try_fold(root, |node, turn| match turn {
         Turn::Key(key) => node.get(key),
         Turn::Item(index) => node.items().get(*index),

@@ -82,8 +82,8 @@ fn readable(name: &str, text: &str) -> Result<tree::Node, Box<Finding>> {
 fn yaml_help(says: &str) -> Option<&'static str> {
     let says = says.to_lowercase();
     let hints = [
-        ("tab", "YAML is indented with spaces only"),
-        ("duplicate", "a key stands once in its map"),
+        ("tabs ", "YAML is indented with spaces only"),
+        ("twice", "of two values for one key nobody can say which is meant"),
         ("mapping values", "a text with `: ` in it must be in quotes"),
         ("document", "one file is one plan: remove the `---` between them"),
         ("anchor", "an anchor `&name` must stand before its `*name`"),

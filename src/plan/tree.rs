@@ -177,7 +177,10 @@ fn bad_yaml(error: &serde_saphyr::Error, text: &str) -> BadYaml {
     let plain = serde_saphyr::render_options! { snippets: serde_saphyr::SnippetMode::Off };
     let why = error.render_with_options(plain);
     let suffix = at.map(|l| format!(" at line {}, column {}", l.line(), l.column())).unwrap_or_default();
-    let why = why.strip_suffix(&suffix).unwrap_or(&why).to_owned();
+    let why = match error.without_snippet() {
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` is written twice in one map"),
+        _ => why.strip_suffix(&suffix).unwrap_or(&why).to_owned(),
+    };
     let too_much = why.contains("recursion limit") || is_limit(error);
     BadYaml { why, mark: at.map(|l| found_by_line(text, mark_of(l))), too_much }
 }
@@ -271,7 +274,7 @@ impl<'de> Visitor<'de> for KindVisitor {
         while let Some(key) = map.next_key::<Spanned<String>>()? {
             // The parser tells `1` and `"1"` apart; a name does not.
             if !seen.insert(key.value.clone()) {
-                return Err(A::Error::custom(format_args!("duplicate mapping key: {}", key.value)));
+                return Err(A::Error::custom(format_args!("`{}` is written twice in one map", key.value)));
             }
             let value = map.next_value::<Node>()?;
             entries.push(Entry { key: key.value, mark: mark_of(key.defined), value });
@@ -330,7 +333,7 @@ mod tests {
     fn a_key_that_is_written_twice_is_an_error_with_its_place() {
         for text in ["a: 1\nb: 2\na: 3\n", "x: {1: a, '1': b}\n"] {
             let bad = read(text).unwrap_err();
-            assert!(bad.why.contains("duplicate"), "{bad:?}");
+            assert!(bad.why.contains("twice"), "{bad:?}");
             assert!(bad.mark.is_some(), "{bad:?}");
         }
     }

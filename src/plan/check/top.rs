@@ -9,7 +9,7 @@ use crate::plan::tree::{Kind, Node};
 
 pub(super) fn check(draft: &Draft, tree: &Node, notes: &mut Vec<Note>) {
     state(draft, notes);
-    account(draft, notes);
+    account(draft, tree, notes);
     if let Some(release) = &draft.release {
         let path = Path::of("release");
         values::not_empty(&release.model, &path.key("model"), notes);
@@ -55,10 +55,11 @@ fn state(draft: &Draft, notes: &mut Vec<Note>) {
     }
 }
 
-fn account(draft: &Draft, notes: &mut Vec<Note>) {
+fn account(draft: &Draft, tree: &Node, notes: &mut Vec<Note>) {
     let path = Path::of("aws");
     let Some(aws) = &draft.aws else {
-        if let Some((name, _)) = draft.routers.iter().find(|(_, r)| matches!(r, Some(Router::Alb(_) | Router::Route53(_)))) {
+        let cloud = draft.routers.iter().find(|(_, r)| matches!(r, Some(Router::Alb(_) | Router::Route53(_))));
+        if let (Some((name, _)), None) = (cloud, tree.get("aws")) {
             let says = "the plan does not say for which AWS account and region it is, so any credentials will do";
             let note = Note::warning("account-not-pinned", Path::of("routers").key(name), says).on_key();
             notes.push(note.help("add `aws: {account: \"111122223333\", region: eu-west-1}`"));
