@@ -8,11 +8,8 @@ use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
 /// A length of time of zero or more, written with a unit: `200ms`, `90s`, `1h30m`.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, schemars::JsonSchema,
-)]
-#[serde(try_from = "String", into = "String")]
-#[schemars(with = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
+#[serde(into = "String")]
 pub struct Span(SignedDuration);
 
 impl Span {
@@ -54,10 +51,58 @@ pub struct BadSpan(String);
 impl FromStr for Span {
     type Err = BadSpan;
     fn from_str(text: &str) -> Result<Self, BadSpan> {
-        match text.parse::<SignedDuration>() {
-            Ok(span) if !span.is_negative() => Ok(Self(span)),
-            Ok(_) | Err(_) => Err(BadSpan(text.to_owned())),
+        let bad = || BadSpan(text.to_owned());
+        let (mut rest, mut ms) = (text, 0_u64);
+        while !rest.is_empty() || text.is_empty() {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let number: u64 = rest[..digits].parse().ok().filter(|_| digits <= 9).ok_or_else(bad)?;
+            rest = &rest[digits..];
+            let unit = rest.bytes().take_while(u8::is_ascii_alphabetic).count();
+            let ms_each = match &rest[..unit] {
+                "h" => 3_600_000,
+                "m" => 60_000,
+                "s" => 1_000,
+                "ms" => 1,
+                _ => return Err(bad()),
+            };
+            ms = number.checked_mul(ms_each).and_then(|more| ms.checked_add(more)).ok_or_else(bad)?;
+            rest = &rest[unit..];
         }
+        i64::try_from(ms).map(|ms| Self(SignedDuration::from_millis(ms))).map_err(|_| bad())
+    }
+}
+
+impl<'de> Deserialize<'de> for Span {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+
+        impl serde::de::Visitor<'_> for Text {
+            type Value = Span;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a length of time with its unit, as in 200ms, 90s, 5m, 1h30m")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Span, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl schemars::JsonSchema for Span {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^([0-9]{1,9}(h|m|s|ms))+$"})
     }
 }
 
@@ -114,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_number_without_a_unit_is_refused() {
-        for text in ["90", "", "-5s", "soon"] {
+        for text in ["90", "", "-5s", "soon", "5 m", "1.5h", "5M", "5m6", "1us", "9999999999s", "m", "5min"] {
             assert!(text.parse::<Span>().is_err(), "{text:?} was accepted");
         }
     }
