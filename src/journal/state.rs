@@ -70,6 +70,8 @@ pub struct StepState {
     pub attempts: u32,
     /// The receipt, once a request was answered.
     pub applied: Option<Value>,
+    /// When that was.
+    pub applied_at: Option<Timestamp>,
     /// The evidence, once it holds.
     pub verified: Option<String>,
     /// Why it did not do what was asked; cleared when the run is resumed.
@@ -122,6 +124,7 @@ impl RunState {
             prepared: None,
             attempts: 0,
             applied: None,
+            applied_at: None,
             verified: None,
             failed: None,
             undo_attempts: 0,
@@ -157,6 +160,7 @@ impl RunState {
                     state.undo_applied = Some(receipt.clone());
                 } else {
                     state.applied = Some(receipt.clone());
+                    state.applied_at = Some(at);
                 }
             }
             Fact::Verified { step, evidence, tails } => {

@@ -53,7 +53,8 @@ pub async fn run(argv: &[String], env: &[(String, String)], directory: &Path, wi
         Ok((Err(error), ..)) => Ended::Not(format!("the end of {program} was missed: {error}")),
         Err(_) => {
             if let Some(group) = group {
-                drop(rustix::process::kill_process_group(group, rustix::process::Signal::KILL));
+                // It may have ended by itself meanwhile.
+                rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
             }
             Ended::Not(format!("{program} was killed: it was not done within {} s", within.as_secs()))
         }

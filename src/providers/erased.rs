@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Datum, ProviderError, Refused, Register, Router, Settled, Split, Trap};
+use super::{Answers, Datum, ProviderError, Refused, Register, Router, Settled, Split, Trap};
 use crate::ids::EnvironmentName;
 
 /// A [`Register`] whose value is JSON.
@@ -53,7 +53,7 @@ pub trait AnyRouter: AnyRegister {
     /// See [`Router::name_servers`].
     async fn name_servers(&self) -> Result<Vec<String>, ProviderError>;
     /// See [`Router::answers`].
-    fn answers(&self, value: &Value) -> Vec<(String, String, Vec<String>, Option<u32>)>;
+    fn answers(&self, value: &Value) -> Option<Answers>;
 }
 
 fn typed<T: Datum>(call: &str, value: &Value) -> Result<T, ProviderError> {
@@ -134,7 +134,7 @@ impl<R: Router> AnyRouter for R {
     async fn name_servers(&self) -> Result<Vec<String>, ProviderError> {
         Router::name_servers(self).await
     }
-    fn answers(&self, value: &Value) -> Vec<(String, String, Vec<String>, Option<u32>)> {
-        typed(&Register::key(self), value).map(|v| Router::answers(self, &v)).unwrap_or_default()
+    fn answers(&self, value: &Value) -> Option<Answers> {
+        Router::answers(self, &typed(&Register::key(self), value).ok()?)
     }
 }

@@ -107,16 +107,28 @@ pub trait Router: Register {
         Ok(Vec::new())
     }
 
-    /// What those servers answer once `value` is in force: name, record type, values, TTL in seconds.
-    /// Empty where it is no name or the answer is not fixed (an alias, several weights).
-    fn answers(&self, _value: &Self::Value) -> Vec<(String, String, Vec<String>, Option<u32>)> {
-        Vec::new()
+    /// What those servers answer once `value` is in force; none where this is no name, or the answer is not fixed (weights).
+    fn answers(&self, _value: &Self::Value) -> Option<Answers> {
+        None
     }
 
     /// What is known to go wrong with a value like this one; looked up before the first effect.
     async fn traps(&self, _live: &Self::Value) -> Result<Vec<Trap>, ProviderError> {
         Ok(Vec::new())
     }
+}
+
+/// What a name's servers answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answers {
+    /// The name, without trailing dot.
+    pub name: String,
+    /// Values by record type; empty for an alias.
+    pub by_type: BTreeMap<String, Vec<String>>,
+    /// The name whose addresses are answered.
+    pub alias_of: Option<String>,
+    /// Seconds; none for an alias.
+    pub ttl_s: Option<u32>,
 }
 
 /// Whether a change is in force everywhere.

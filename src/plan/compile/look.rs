@@ -60,7 +60,7 @@ impl Compiler<'_> {
                     self.backends.resolvers.clone(),
                 );
                 // Until the last copy of the old answer dies, an old answer is no failure; that bound is the step's own.
-                Draft { within: OWN_PATIENCE, poll: Span::from_millis(500), ..Draft::new(title, LookStep(look)) }
+                Draft { within: OWN_PATIENCE, poll: Span::from_millis(500), holds: true, ..Draft::new(title, LookStep(look)) }
             }
             Some(Router::Alb(_)) | None => {
                 let look = front_door::Seen {

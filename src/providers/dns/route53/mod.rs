@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use self::value::{Records, Set};
 use super::super::aws::{AwsClients, read_error, write_error};
-use super::super::{ProviderError, Refused, Register, Router, Settled, Split, Trap};
+use super::super::{Answers, ProviderError, Refused, Register, Router, Settled, Split, Trap};
 use crate::ids::EnvironmentName;
 
 mod reading;
@@ -215,13 +215,21 @@ impl Router for Route53 {
         self.delegation().await
     }
 
-    fn answers(&self, value: &Records) -> Vec<(String, String, Vec<String>, Option<u32>)> {
-        let fixed = value.sets.iter().all(|s| s.alias.is_none() && s.weight.is_none());
-        if !fixed {
-            return Vec::new();
+    fn answers(&self, value: &Records) -> Option<Answers> {
+        let name = self.name.trim_end_matches('.').to_owned();
+        let ttl_s = value.ttl_s();
+        if let Some(alias) = value.sets.first()?.alias.as_ref().filter(|_| value.sets.iter().all(|s| s.weight.is_none())) {
+            let alias_of = Some(alias.target.trim_end_matches('.').to_owned());
+            return Some(Answers { name, by_type: BTreeMap::new(), alias_of, ttl_s });
         }
-        let name = self.name.trim_end_matches('.');
-        value.sets.iter().map(|s| (name.to_owned(), s.kind.clone(), s.values.clone(), s.ttl_s)).collect()
+        // Of several weighted sets one is answered by chance, unless only one has weight.
+        let weighty: Vec<_> = value.sets.iter().filter(|s| s.weight.is_none_or(|w| w > 0)).collect();
+        let kinds: std::collections::BTreeSet<_> = weighty.iter().map(|s| &s.kind).collect();
+        if kinds.len() != weighty.len() || weighty.iter().any(|s| s.alias.is_some()) {
+            return None;
+        }
+        let by_type = weighty.iter().map(|s| (s.kind.clone(), s.values.clone())).collect();
+        Some(Answers { name, by_type, alias_of: None, ttl_s })
     }
 
     async fn traps(&self, live: &Records) -> Result<Vec<Trap>, ProviderError> {
