@@ -241,3 +241,84 @@ fn host_and_port(address: &str) -> io::Result<(&str, u16)> {
 fn bad(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, why)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::blueprint::{RuleOrder, ServerOrder};
+    use super::*;
+    use crate::ids::EnvironmentName;
+
+    fn blueprint() -> Blueprint {
+        let address = "203.0.113.10:8000".to_owned();
+        let rule = RuleOrder { priority: 1, forward: vec![("blue".to_owned(), 1)], ..RuleOrder::default() };
+        let listener =
+            ListenerOrder { protocol: "HTTPS".to_owned(), port: 443, rules: vec![rule], ..ListenerOrder::default() };
+        Blueprint {
+            zones: vec![ZoneOrder {
+                id: Some("Z1".to_owned()),
+                name: "Example.com".to_owned(),
+                ..ZoneOrder::default()
+            }],
+            balancers: vec![BalancerOrder {
+                name: "front".to_owned(),
+                listeners: vec![listener],
+                ..BalancerOrder::default()
+            }],
+            groups: vec![GroupOrder {
+                name: "blue".to_owned(),
+                arn: Some("arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/blue/1".to_owned()),
+                port: 8000,
+                targets: vec![address.clone()],
+                ..GroupOrder::default()
+            }],
+            servers: vec![ServerOrder {
+                environment: EnvironmentName::new("blue").unwrap(),
+                address,
+                model: "m".to_owned(),
+                revision: None,
+                load_s: 0.0,
+                running: true,
+            }],
+            ..Blueprint::default()
+        }
+    }
+
+    #[test]
+    fn every_plan_address_of_the_cloud_has_a_stand_in_on_loopback() {
+        let built = build(&blueprint()).unwrap();
+        let cloud = &built.cloud;
+        let target = &cloud.groups.values().next().unwrap().targets[0];
+        assert_eq!(target.socket, built.stand_ins.get("203.0.113.10", 8000));
+        assert!(target.socket.is_some_and(|socket| socket.ip().is_loopback()));
+        let (arn, listener) = cloud.listeners.iter().next().unwrap();
+        let balancer = &cloud.balancers[&listener.balancer];
+        for host in balancer.addresses.iter().chain([&balancer.dns_name]) {
+            assert_eq!(built.stand_ins.get(host, 443), Some(listener.socket));
+        }
+        assert_eq!(built.sockets[arn].local_addr().unwrap(), listener.socket, "bound already");
+        assert!(built.stand_ins.knows("192.0.2.10") && !built.stand_ins.knows("192.0.2.1"));
+    }
+
+    #[test]
+    fn what_was_ordered_by_name_is_there_by_arn_and_the_rest_is_made_up_as_aws_does() {
+        let Built { cloud, .. } = build(&blueprint()).unwrap();
+        assert_eq!(cloud.zones["Z1"].name, "example.com.");
+        let kinds: Vec<_> = cloud.zones["Z1"].served.iter().map(|set| set.kind.as_str()).collect();
+        assert_eq!(kinds, ["NS", "SOA"]);
+        let group = cloud.groups.keys().next().unwrap().clone();
+        let rule = cloud.rules.iter().find(|(_, rule)| rule.priority == Some(1)).unwrap();
+        assert_eq!(rule.1.actions, [Action::Forward { groups: vec![(group, 1)], sticky_s: None }]);
+        assert!(rule.0.contains(":listener-rule/app/front/"), "{}", rule.0);
+        assert!(cloud.rules.values().any(|rule| rule.priority.is_none()), "each listener has a default rule");
+    }
+
+    #[test]
+    fn an_order_that_names_what_is_not_there_is_refused() {
+        let mut order = blueprint();
+        order.groups.clear();
+        assert!(build(&order).unwrap_err().to_string().contains("blue"));
+        let mut order = blueprint();
+        order.groups[0].targets = vec!["203.0.113.10".to_owned()];
+        assert!(build(&order).unwrap_err().to_string().contains("ip:port"));
+    }
+}

@@ -165,3 +165,21 @@ fn matches(pattern: &str, text: &str) -> bool {
     }
     rest(pattern.as_bytes(), text.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_patterns_match_as_balancers_match_them() {
+        for (pattern, text) in
+            [("*.example.com", "chat.example.com"), ("CHAT.*", "chat.example.com"), ("c?at.x", "chat.x"), ("*", "x")]
+        {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [("*.example.com", "example.com"), ("c?at.x", "cat.x"), ("chat.x", "chat.xy"), ("", "x")]
+        {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+}
