@@ -1,0 +1,67 @@
+//! The oracle's port: JSON for tests, `modelswap lab` and the curious.
+//!
+//! | request | what |
+//! | --- | --- |
+//! | `GET /calls`, `/findings`, `/faults`, `/cloud` | call log, broken promises, ordered faults with where they fired, the whole state |
+//! | `POST /faults` `{"op": "ModifyRule", "nth": 1, "times": 1, "kind": "reset_after"}` | orders a fault; answers its id |
+//! | `POST /cloud` | replaces the whole state |
+//! | `POST /edit` `{"set_record": {...}}` | changes it as a person in the console would |
+//! | `POST /throttle` `{"on": true}` | Route 53's five requests a second |
+
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::super::Api;
+use super::super::call::Raw;
+use super::answer::{self, Body};
+use crate::lab::faults::FaultOrder;
+use crate::lab::oracle::edit::Edit;
+use crate::lab::passage::let_time_pass;
+use crate::lab::state::Cloud;
+use hyper::Response;
+
+const HELP: &str = "GET /calls /findings /faults /cloud; POST /faults /cloud /edit /throttle";
+
+pub(super) fn answer(api: &Api, raw: &Raw) -> Response<Body> {
+    match (raw.method.as_str(), raw.path.trim_end_matches('/')) {
+        ("GET", "") => answer::json(200, &json!({ "help": HELP })),
+        ("GET", "/calls") => answer::json(200, &api.parts.oracle.calls()),
+        ("GET", "/findings") => answer::json(200, &api.parts.oracle.findings()),
+        ("GET", "/faults") => answer::json(200, &api.parts.faults.list()),
+        ("GET", "/cloud") => {
+            let mut cloud = api.parts.cloud.lock();
+            let_time_pass(&mut cloud, api.parts.clock.now());
+            answer::json(200, &*cloud)
+        }
+        ("POST", path @ ("/faults" | "/cloud" | "/edit" | "/throttle")) => match change(api, path, &raw.body) {
+            Ok(said) => answer::json(200, &said),
+            Err(why) => answer::json(400, &json!({ "error": why })),
+        },
+        (method, path) => answer::json(404, &json!({ "error": format!("no {method} {path}"), "help": HELP })),
+    }
+}
+
+fn change(api: &Api, path: &str, body: &[u8]) -> Result<Value, String> {
+    match path {
+        "/faults" => Ok(json!({ "id": api.parts.faults.order(read::<FaultOrder>(body)?) })),
+        "/throttle" => {
+            let on = read::<Value>(body)?.get("on").and_then(Value::as_bool).ok_or("`on` must be true or false")?;
+            api.throttle().switch(on);
+            Ok(json!({ "on": on }))
+        }
+        "/cloud" => {
+            *api.parts.cloud.lock() = read::<Cloud>(body)?;
+            api.due.notify_one();
+            Ok(json!({ "replaced": true }))
+        }
+        _ => {
+            let edit = read::<Edit>(body)?;
+            edit.make(&mut api.parts.cloud.lock())?;
+            Ok(json!({ "edited": true }))
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, String> {
+    serde_json::from_slice(body).map_err(|e| format!("the body cannot be read: {e}"))
+}

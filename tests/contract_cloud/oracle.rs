@@ -1,0 +1,152 @@
+//! The oracle logs every call, and finds each broken promise at the call that broke it.
+
+use std::sync::Arc;
+
+use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
+use modelswap::lab::oracle::{Call, OnMutation};
+use serde_json::json;
+
+use crate::dns::{Create, Delete, Upsert, balancer, change, live, set, weighted};
+use crate::elb::{forward, modify};
+use crate::support::world::Lab;
+
+#[tokio::test]
+async fn every_call_is_logged_with_its_parameters_and_outcome() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    let m = w.name("m");
+    change(w, &[(Create, set(&m, "A", 60, &["1.1.1.1"]))]).await.unwrap();
+    change(w, &[(Create, set(&m, "A", 60, &["1.1.1.1"]))]).await.unwrap_err();
+    live(w, &m).await;
+    let calls = lab.desk.calls().await;
+    let shown: Vec<_> = calls
+        .iter()
+        .map(|c| (c.number, c.operation.as_str(), c.mutating, c.outcome.as_ref().unwrap().effect))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (1, "ChangeResourceRecordSets", true, true),
+            (2, "ChangeResourceRecordSets", true, false),
+            (3, "ListResourceRecordSets", false, false),
+        ]
+    );
+    assert_eq!(calls[0].params["change.0001"], format!("CREATE {m} A ttl=60 1.1.1.1"));
+    assert_eq!(calls[1].outcome.as_ref().unwrap().code.as_deref(), Some("InvalidChangeBatch"));
+}
+
+#[tokio::test]
+async fn a_compared_swap_breaks_nothing_and_an_upsert_over_a_record_is_blind() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    let m = w.name("m");
+    let a = set(&m, "TXT", 60, &["\"a\""]);
+    let b = set(&m, "TXT", 60, &["\"b\""]);
+    change(w, &[(Upsert, a.clone())]).await.unwrap();
+    change(w, &[(Delete, a), (Create, b.clone())]).await.unwrap();
+    assert_eq!(lab.desk.findings().await, []);
+    change(w, &[(Upsert, b)]).await.unwrap();
+    let findings = lab.desk.findings().await;
+    assert_eq!((findings.len(), findings[0].promise.as_str(), findings[0].call), (1, "blind", 3));
+}
+
+#[tokio::test]
+async fn the_last_address_of_a_name_is_not_to_be_deleted() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    let (v4, v6) = (set(&w.name("m"), "A", 60, &["203.0.113.10"]), set(&w.name("m"), "AAAA", 60, &["2001:db8::1"]));
+    change(w, &[(Create, v4.clone()), (Create, v6.clone())]).await.unwrap();
+    change(w, &[(Delete, v6)]).await.unwrap();
+    assert_eq!(lab.desk.findings().await, []);
+    change(w, &[(Delete, v4)]).await.unwrap();
+    assert_eq!(lab.desk.broken().await, ["never-empty"]);
+}
+
+#[tokio::test]
+async fn a_forward_without_weight_is_found_empty() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    modify(w, vec![forward(&[(w.group("blue"), 0), (w.group("green"), 0)])]).await.unwrap();
+    assert_eq!(lab.desk.broken().await, ["never-empty"], "blue was not healthy, so nothing has gone dark");
+}
+
+#[tokio::test]
+async fn traffic_to_a_group_that_is_not_healthy_is_found_dark() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    lab.heal("blue").await;
+    modify(w, vec![forward(&[(w.group("blue"), 1), (w.group("green"), 0)])]).await.unwrap();
+    assert_eq!(lab.desk.findings().await, [], "attached at weight 0");
+    modify(w, vec![forward(&[(w.group("blue"), 9), (w.group("green"), 1)])]).await.unwrap();
+    assert_eq!(lab.desk.broken().await, ["never-dark"], "green gets a tenth and is not healthy yet");
+}
+
+#[tokio::test]
+async fn the_right_order_breaks_nothing() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    let (host, zone) = balancer(w).await;
+    lab.heal("blue").await;
+    change(w, &[(Create, crate::dns::alias(&w.name("chat"), &zone, &host))]).await.unwrap();
+    modify(w, vec![forward(&[(w.group("blue"), 1), (w.group("green"), 0)])]).await.unwrap();
+    lab.heal("green").await;
+    modify(w, vec![forward(&[(w.group("blue"), 1), (w.group("green"), 1)])]).await.unwrap();
+    modify(w, vec![forward(&[(w.group("blue"), 0), (w.group("green"), 1)])]).await.unwrap();
+    assert_eq!(lab.desk.findings().await, []);
+    // The listener's default still leads to blue, and so does the name: its last target must stay.
+    let blue = TargetDescription::builder().id("203.0.113.10").port(8000).build();
+    w.elb.deregister_targets().target_group_arn(w.group("blue")).targets(blue).send().await.unwrap();
+    let findings = lab.desk.findings().await;
+    assert!(findings.iter().all(|f| f.promise == "never-dark") && findings.len() == 2, "{findings:?}");
+    assert!(findings.iter().any(|f| f.on.starts_with("chat.")), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_nobody_is_found_dark() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    let blue = weighted(&w.name("m"), "blue", 100, 60, "203.0.113.10");
+    let green = |weight, value| weighted(&w.name("m"), "green", weight, 60, value);
+    change(w, &[(Create, blue), (Create, green(0, "192.0.2.99"))]).await.unwrap();
+    assert_eq!(lab.desk.findings().await, [], "weight 0 is not asked for");
+    change(w, &[(Delete, green(0, "192.0.2.99")), (Create, green(1, "192.0.2.99"))]).await.unwrap();
+    assert_eq!(lab.desk.broken().await, ["never-dark"]);
+}
+
+#[tokio::test]
+async fn a_hand_in_the_console_is_seen_by_the_api_and_not_blamed_on_the_deployer() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    let record = json!({ "name": w.name("m"), "kind": "A", "ttl_s": 5, "values": ["9.9.9.9"] });
+    let full = json!({ "set_identifier": null, "weight": null, "alias": null, "health_check": null });
+    let mut record = record;
+    record.as_object_mut().unwrap().extend(full.as_object().unwrap().clone());
+    lab.desk.edit(json!({ "set_record": { "zone": w.names.zone, "set": record } })).await;
+    assert_eq!(live(w, &w.name("m")).await[0].ttl, Some(5));
+    assert_eq!(lab.desk.findings().await, []);
+    let mut cloud = lab.desk.cloud().await;
+    cloud.zones.get_mut(&w.names.zone).unwrap().records.retain(|set| set.kind != "A");
+    lab.desk.post("cloud", serde_json::to_value(cloud).unwrap()).await;
+    assert!(live(w, &w.name("m")).await.is_empty());
+}
+
+#[derive(Debug)]
+struct Suspicious;
+
+impl OnMutation for Suspicious {
+    fn on_mutation(&self, call: &Call) -> Vec<(String, String, String)> {
+        assert!(call.mutating && call.outcome.is_none(), "asked before the effect, about mutating calls only");
+        vec![("write-ahead".to_owned(), call.operation.clone(), "no intent in the journal".to_owned())]
+    }
+}
+
+#[tokio::test]
+async fn a_hook_sees_every_mutating_call_before_its_effect_even_a_refused_one() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    lab.oracle.watch(Arc::new(Suspicious));
+    live(w, "x").await;
+    change(w, &[(Delete, set(&w.name("m"), "A", 60, &["1.1.1.1"]))]).await.unwrap_err();
+    let findings = lab.desk.findings().await;
+    assert_eq!((findings.len(), findings[0].promise.as_str(), findings[0].call), (1, "write-ahead", 2));
+}
