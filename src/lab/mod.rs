@@ -1,4 +1,8 @@
 //! A small real world on loopback: cloud API, DNS, balancer, model server, oracle.
 
+pub mod balancer;
 pub mod blueprint;
+pub mod dns;
+pub mod load;
+pub mod model_server;
 pub mod state;
