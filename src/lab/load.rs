@@ -76,9 +76,9 @@ pub struct LoadReport {
     pub streams_cut: u64,
     /// Longest time without a single answer to a short request, in real milliseconds.
     pub gap_ms_max: u64,
-    /// Answers to short requests by the model that signed them.
+    /// Answers to short requests by who signed them: `model`, or `model@revision`.
     pub by_model: BTreeMap<String, u64>,
-    /// Finished streams by the model that signed them.
+    /// Finished streams by who signed them.
     pub streams_by_model: BTreeMap<String, u64>,
     /// Why requests were lost and streams cut, with how often.
     pub why_lost: BTreeMap<String, u64>,

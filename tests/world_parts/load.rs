@@ -55,7 +55,8 @@ async fn a_rule_change_under_load_loses_nothing_with_streams_in_flight() {
     }]);
     cloud.lock().zones = zone.lock().zones.clone();
     let slow = |o: &mut modelswap::lab::model_server::ModelServerOptions| o.token_gap = Duration::from_millis(20);
-    let (mut a, b) = (model("model-a", clock.clone(), slow).await, model("model-b", clock.clone(), slow).await);
+    let mut a = model("model", clock.clone(), |o| (slow(o), o.revision = Some("a".into())).0).await;
+    let b = model("model", clock.clone(), |o| (slow(o), o.revision = Some("b".into())).0).await;
     register(&cloud, "a", target("10.0.0.1", a.address, Health::Initial));
     register(&cloud, "b", target("10.0.0.2", b.address, Health::Initial));
     let _balancers = Balancers::start(cloud.clone(), clock.clone()).await.unwrap();
@@ -71,11 +72,11 @@ async fn a_rule_change_under_load_loses_nothing_with_streams_in_flight() {
     };
     let load = Load::start(options, clock.clone());
     let answered = |model: &str| load.report().by_model.get(model).copied().unwrap_or(0);
-    eventually("A has answered a lot", async || answered("model-a") >= 300).await;
+    eventually("A has answered a lot", async || answered("model@a") >= 300).await;
     let under_way = cloud.lock().groups["a"].targets[0].in_flight;
     assert!(under_way >= 30, "{under_way} under way at A when the rule changes");
     set_rule(&cloud, "default", forward_to(&[("a", 50), ("b", 50)], None));
-    eventually("B has answered some", async || answered("model-b") >= 100).await;
+    eventually("B has answered some", async || answered("model@b") >= 100).await;
     set_rule(&cloud, "default", forward_to(&[("a", 0), ("b", 100)], None));
     let last = cloud.lock().groups["a"].targets[0].requests;
     // A goes away as a deployer would have it: no more requests, nothing under way, TERM.
@@ -87,7 +88,7 @@ async fn a_rule_change_under_load_loses_nothing_with_streams_in_flight() {
     eventually("B has gone on alone", async || load.report().answered >= answered_then + 300).await;
     let report = load.stop().await;
     nothing_lost(&report);
-    assert!(report.streams_by_model.contains_key("model-a") && report.streams_by_model.contains_key("model-b"));
+    assert!(report.streams_by_model.contains_key("model@a") && report.streams_by_model.contains_key("model@b"));
     println!("{}", serde_json::to_string(&report).unwrap());
 }
 

@@ -172,7 +172,7 @@ async fn it_sends_clients_away_when_told_to() {
 #[tokio::test]
 async fn on_term_it_refuses_new_connections_closes_old_ones_and_finishes_every_stream() {
     let clock = ManualClock::new();
-    let mut server = model("m", clock.clone(), |o| o.token_gap = Duration::from_secs(60)).await;
+    let mut server = model("m", clock.clone(), |o| o.token_gap = Duration::from_mins(1)).await;
     let stream = complete(&client(), server.address, json!({ "stream": true, "max_tokens": 20 })).await;
     // A pooled client with an idle connection.
     let pooled = client();

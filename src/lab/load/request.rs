@@ -98,6 +98,9 @@ fn keep(front: &Front, response: &Response<Incoming>, connection: Connection) {
     }
 }
 
+/// `model`, or `model@revision` when the answer is signed with one: A and B may serve under the same name.
 fn model_of(completion: &Value) -> Result<String, String> {
-    completion["model"].as_str().map(str::to_owned).ok_or_else(|| "the answer names no model".into())
+    let model = completion["model"].as_str().ok_or("the answer names no model")?;
+    let revision = completion["system_fingerprint"].as_str();
+    Ok(revision.map_or_else(|| model.to_owned(), |revision| format!("{model}@{revision}")))
 }
