@@ -1,5 +1,6 @@
 //! A small real world on loopback: cloud API, DNS, balancer, model server, oracle.
 
+pub mod balancer;
 pub mod blueprint;
 pub mod build;
 pub mod cloud;
@@ -7,4 +8,7 @@ pub mod faults;
 pub mod oracle;
 pub mod passage;
 pub mod stand_ins;
+pub mod dns;
+pub mod load;
+pub mod model_server;
 pub mod state;
