@@ -39,6 +39,11 @@ pub(super) struct Deploy {
 }
 
 impl Deploy {
+    /// A deploy of `plan` with nothing but defaults.
+    pub(super) fn of(plan: PathBuf, yes: bool) -> Self {
+        Self { plan, vars: VarArgs::default(), yes, until: None, plan_digest: None }
+    }
+
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
         let desk = Desk::new(common, file.plan.state.as_deref())?;

@@ -6,11 +6,13 @@ use clap::{Parser, Subcommand};
 
 mod args;
 mod backends;
+mod demo;
 mod deploy;
 mod desk;
 mod ending;
 mod failure;
 mod finalize;
+mod lab;
 mod opening;
 mod past;
 mod resume;
@@ -41,6 +43,10 @@ enum Verb {
     Rollback(rollback::Rollback),
     /// Go on after a crash or an interruption
     Resume(resume::Resume),
+    /// The whole story on loopback, with no account: A serves, clients send, B takes over, nothing is lost; then back
+    Demo(demo::Demo),
+    /// The loopback world, kept up for trying plans
+    Lab(lab::Lab),
     /// Check a plan file alone: no network, no credentials, nothing is run
     Validate(validate::Validate),
 }
@@ -81,6 +87,8 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Finalize(verb) => verb.run(common).await,
         Verb::Rollback(verb) => verb.run(common).await,
         Verb::Resume(verb) => verb.run(common).await,
+        Verb::Demo(verb) => Box::pin(verb.run(common)).await,
+        Verb::Lab(verb) => Box::pin(verb.run(common)).await,
         Verb::Validate(verb) => verb.run(common),
     }
 }

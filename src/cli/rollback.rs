@@ -40,6 +40,11 @@ pub(super) struct Rollback {
 }
 
 impl Rollback {
+    /// A rollback of the only service there is.
+    pub(super) fn of_all() -> Self {
+        Self { what: None, keep: false, unproven: false, takeover: false, reason: None }
+    }
+
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
         let (service, named) = self.meant(&desk).await?;

@@ -7,6 +7,7 @@ pub mod cloud;
 pub mod faults;
 pub mod oracle;
 pub mod passage;
+pub mod running;
 pub mod stand_ins;
 pub mod dns;
 pub mod load;

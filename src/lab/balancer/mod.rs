@@ -42,15 +42,20 @@ impl Balancers {
     /// # Errors
     /// When a port cannot be bound.
     pub async fn start(cloud: SharedCloud, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let proxy = Arc::new(Proxy::new(cloud.clone(), Arc::clone(&clock)));
-        let mut tasks = JoinSet::new();
-        tasks.spawn(health::check(Arc::clone(&proxy), cloud.clone(), clock));
-        let mut balancers = Self { cloud, proxy, tasks };
+        let mut balancers = Self::closed(cloud, clock);
         let arns: Vec<String> = balancers.cloud.lock().listeners.keys().cloned().collect();
         for arn in arns {
             balancers.open(&arn).await?;
         }
         Ok(balancers)
+    }
+
+    /// Starts the health checker and opens no listener yet.
+    pub fn closed(cloud: SharedCloud, clock: Arc<dyn Clock>) -> Self {
+        let proxy = Arc::new(Proxy::new(cloud.clone(), Arc::clone(&clock)));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(health::check(Arc::clone(&proxy), cloud.clone(), clock));
+        Self { cloud, proxy, tasks }
     }
 
     /// Opens one listener on a free loopback port and writes that to the cloud.

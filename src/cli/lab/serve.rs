@@ -1,0 +1,69 @@
+//! `modelswap lab serve`: carries a world until it is told to stop.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::super::{Exit, Failure};
+use crate::clock::{Clock, ScaledClock, SystemClock};
+use crate::lab::blueprint::Blueprint;
+use crate::lab::running::World;
+
+/// Options of `lab serve`.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// What to build, as JSON
+    #[arg(long)]
+    blueprint: PathBuf,
+    /// Where to say what it is
+    #[arg(long)]
+    file: PathBuf,
+    /// What `runs` starts here: argv by environment, as JSON, with `{ADDRESS}` for a plan's address
+    #[arg(long)]
+    runs: PathBuf,
+}
+
+impl Serve {
+    pub(super) async fn run(&self) -> Result<Exit, Failure> {
+        let cannot = |what: &std::path::Path, why: String| Failure::new(Exit::Usage, format!("{}: {why}", what.display()));
+        let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|e| cannot(path, e.to_string()));
+        let order: Blueprint = serde_json::from_str(&read(&self.blueprint)?).map_err(|e| cannot(&self.blueprint, e.to_string()))?;
+        let clock = ScaledClock { origin: SystemClock.now(), scale: order.scale.max(1.0) };
+        let world = World::start(&order, clock).await.map_err(|e| cannot(&self.blueprint, e.to_string()))?;
+        let mut file = world.file();
+        let runs: std::collections::BTreeMap<_, Vec<String>> =
+            serde_json::from_str(&read(&self.runs)?).map_err(|e| cannot(&self.runs, e.to_string()))?;
+        let socket_of = |word: String| match word.strip_prefix("{").and_then(|w| w.strip_suffix("}")) {
+            Some(address) => file.addresses.get(address).map_or(word.clone(), ToString::to_string),
+            None => word,
+        };
+        let filled = runs.into_iter().map(|(e, argv)| {
+            let origin = clock.origin.to_string();
+            let argv = argv.into_iter().map(|word| if word == "{origin}" { origin.clone() } else { socket_of(word) });
+            (e, argv.collect())
+        });
+        file.runs = filled.collect();
+        let text = serde_json::to_string_pretty(&file).map_err(|e| Failure::new(Exit::Bug, e.to_string()))?;
+        // Whoever waits for the file must never see half of it.
+        let beside = self.file.parent().unwrap_or(std::path::Path::new("."));
+        let written = tempfile::NamedTempFile::new_in(beside).and_then(|mut temporary| {
+            temporary.write_all(text.as_bytes())?;
+            temporary.persist(&self.file).map_err(|e| e.error)
+        });
+        written.map_err(|e| cannot(&self.file, e.to_string()))?;
+        stop_signal().await;
+        world.stop().await;
+        Ok(Exit::Done)
+    }
+}
+
+/// Returns at TERM, INT, or when the parent that started us is gone.
+async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
