@@ -161,6 +161,26 @@ async fn what_a_dead_server_left_behind_is_still_the_server() {
     assert!(!is_alive(child));
 }
 
+#[tokio::test]
+async fn a_worker_without_a_trace_of_the_token_is_killed_with_the_server_it_was_seen_with() {
+    let place = Place::new();
+    let r = place
+        .script("trap 'exit 0' TERM; (trap '' TERM; exec env -i sleep 600) & echo worker $!; while :; do wait; done");
+    start(&r, "t1").await;
+    until("the worker is named", async || log(&place).contains("worker")).await;
+    let worker: i32 = log(&place).trim().strip_prefix("worker ").unwrap().parse().unwrap();
+    place.note(worker);
+    until("it has overwritten its environment", async || ps(worker, "comm=") == "sleep").await;
+    let pid = place.pid();
+    r.swap(&on("t1"), &Running::Stopped).await.unwrap();
+    until("the first process has ended", async || !is_alive(pid)).await;
+    assert!(matches!(r.settled(&Running::Stopped, None).await.unwrap(), Settled::NotYet(_)));
+    assert!(is_alive(worker));
+    place.clock.forward(30);
+    until("it was killed", async || matches!(r.settled(&Running::Stopped, None).await.unwrap(), Settled::Yes(_))).await;
+    assert!(!is_alive(worker));
+}
+
 /// A bystander under a pid that was recorded.
 struct Bystander(std::process::Child);
 
