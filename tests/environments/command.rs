@@ -7,7 +7,7 @@ use modelswap::providers::environments::{EXTERNAL, Running};
 use modelswap::providers::{ProviderError, Register, Settled};
 use modelswap::units::Span;
 
-use crate::help::*;
+use crate::help::{Commands, Place, is_alive, is_busy, is_conflict, on, start, start_of, stop, until};
 
 fn why<T: std::fmt::Debug>(answer: Result<T, ProviderError>) -> String {
     match answer {

@@ -3,7 +3,7 @@
 use modelswap::providers::environments::Running;
 use modelswap::providers::{ProviderError, Register, Settled};
 
-use crate::help::*;
+use crate::help::{Place, is_busy, is_conflict, on, start, stop, until};
 
 /// A server that says so when it begins.
 const SERVER: &str = "echo start; exec sleep 600";
@@ -44,7 +44,7 @@ async fn contract<R: Register<Value = Running>>(
     let lock = std::fs::File::open(place.records().join("a.lock")).unwrap();
     lock.lock().unwrap();
     assert!(is_busy(&r.swap(&on("t1"), &Running::Stopped).await));
-    drop(lock);
+    lock.unlock().unwrap();
     assert_eq!((r.read().await.unwrap(), stops()), (on("t1"), 0));
 
     // What is stopped stays stopped, however often it is said; and undo starts it again, as the same value.

@@ -20,18 +20,18 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A directory of its own; everything whose pid was noted or recorded is killed at the end.
-pub struct Place {
+pub(crate) struct Place {
     dir: tempfile::TempDir,
-    pub clock: Arc<Hand>,
+    pub(crate) clock: Arc<Hand>,
     noted: Mutex<Vec<i32>>,
 }
 
 /// A clock that a test turns by hand.
 #[derive(Debug)]
-pub struct Hand(Mutex<Timestamp>);
+pub(crate) struct Hand(Mutex<Timestamp>);
 
 impl Hand {
-    pub fn forward(&self, seconds: i64) {
+    pub(crate) fn forward(&self, seconds: i64) {
         let mut now = self.0.lock().unwrap();
         *now += SignedDuration::from_secs(seconds);
     }
@@ -48,31 +48,31 @@ impl Clock for Hand {
 }
 
 impl Place {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let clock = Arc::new(Hand(Mutex::new("2026-01-01T00:00:00Z".parse().unwrap())));
         Self { dir: tempfile::tempdir().unwrap(), clock, noted: Mutex::default() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// The records' directory; it does not exist before something was started.
-    pub fn records(&self) -> PathBuf {
+    pub(crate) fn records(&self) -> PathBuf {
         self.path("state/environments")
     }
 
-    pub fn process(&self, command: &[&str]) -> Process {
+    pub(crate) fn process(&self, command: &[&str]) -> Process {
         process(&self.records(), command, self.clock.clone())
     }
 
     /// A process that runs this script.
-    pub fn script(&self, script: &str) -> Process {
+    pub(crate) fn script(&self, script: &str) -> Process {
         self.process(&["sh", "-c", script])
     }
 
     /// An environment that runs while the file `up` exists; `calls` lists what was called.
-    pub fn files(&self) -> Commands<'_> {
+    pub(crate) fn files(&self) -> Commands<'_> {
         Commands {
             place: self,
             start: "echo start $MODELSWAP_TOKEN >> $D/calls; touch $D/up".into(),
@@ -82,22 +82,22 @@ impl Place {
         }
     }
 
-    pub fn read(&self, name: &str) -> String {
+    pub(crate) fn read(&self, name: &str) -> String {
         std::fs::read_to_string(self.path(name)).unwrap_or_default()
     }
 
-    pub fn record(&self) -> Value {
+    pub(crate) fn record(&self) -> Value {
         serde_json::from_str(&self.read("state/environments/a.json")).expect("a record")
     }
 
-    pub fn write_record(&self, record: &Value) {
+    pub(crate) fn write_record(&self, record: &Value) {
         self.note_recorded();
         std::fs::create_dir_all(self.records()).unwrap();
         std::fs::write(self.records().join("a.json"), record.to_string()).unwrap();
     }
 
     /// A record as it is written for `pid` on this boot of this machine.
-    pub fn record_of(&self, pid: i32, start: &str, token: &str) -> Value {
+    pub(crate) fn record_of(&self, pid: i32, start: &str, token: &str) -> Value {
         let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
         serde_json::json!({
             "version": 1, "token": token, "argv": [], "host": host(), "boot": boot.trim(),
@@ -105,13 +105,13 @@ impl Place {
         })
     }
 
-    pub fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> i32 {
         let pid = i32::try_from(self.record()["process"]["pid"].as_i64().expect("a pid")).unwrap();
         self.note(pid);
         pid
     }
 
-    pub fn note(&self, pid: i32) {
+    pub(crate) fn note(&self, pid: i32) {
         self.noted.lock().unwrap().push(pid);
     }
 
@@ -134,7 +134,7 @@ impl Drop for Place {
     }
 }
 
-pub fn process(dir: &Path, command: &[&str], clock: Arc<dyn Clock>) -> Process {
+pub(crate) fn process(dir: &Path, command: &[&str], clock: Arc<dyn Clock>) -> Process {
     let runs = ProcessRuns {
         command: command.iter().map(ToString::to_string).collect(),
         env: BTreeMap::from([("FLAVOUR".to_owned(), "plum".to_owned())]),
@@ -146,28 +146,28 @@ pub fn process(dir: &Path, command: &[&str], clock: Arc<dyn Clock>) -> Process {
 }
 
 /// Scripts for `start`, `stop` and `status`; `$D` is the place.
-pub struct Commands<'a> {
+pub(crate) struct Commands<'a> {
     place: &'a Place,
-    pub start: String,
-    pub stop: String,
-    pub status: String,
-    pub within: Span,
+    pub(crate) start: String,
+    pub(crate) stop: String,
+    pub(crate) status: String,
+    pub(crate) within: Span,
 }
 
 impl Commands<'_> {
-    pub fn open(&self) -> Command {
+    pub(crate) fn open(&self) -> Command {
         self.open_by(self.place.clock.clone())
     }
 
-    pub fn open_by(&self, clock: Arc<dyn Clock>) -> Command {
+    pub(crate) fn open_by(&self, clock: Arc<dyn Clock>) -> Command {
         self.open_as(self.runs(), clock)
     }
 
-    pub fn open_as(&self, runs: CommandRuns, clock: Arc<dyn Clock>) -> Command {
+    pub(crate) fn open_as(&self, runs: CommandRuns, clock: Arc<dyn Clock>) -> Command {
         Command::new(name(), runs, release(), self.place.records(), clock)
     }
 
-    pub fn runs(&self) -> CommandRuns {
+    pub(crate) fn runs(&self) -> CommandRuns {
         let sh = |script: &str| vec!["sh".to_owned(), "-c".to_owned(), script.to_owned()];
         CommandRuns {
             start: sh(&self.start),
@@ -192,29 +192,29 @@ fn host() -> String {
     rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
-pub fn on(token: &str) -> Running {
+pub(crate) fn on(token: &str) -> Running {
     Running::with(token)
 }
 
-pub async fn start<R: Register<Value = Running>>(register: &R, token: &str) {
+pub(crate) async fn start<R: Register<Value = Running>>(register: &R, token: &str) {
     register.swap(&Running::Stopped, &on(token)).await.expect("started");
 }
 
-pub async fn stop<R: Register<Value = Running>>(register: &R, token: &str) {
+pub(crate) async fn stop<R: Register<Value = Running>>(register: &R, token: &str) {
     register.swap(&on(token), &Running::Stopped).await.expect("told to stop");
     until("it has stopped", async || matches!(register.settled(&Running::Stopped, None).await, Ok(Settled::Yes(_))))
         .await;
 }
 
-pub fn is_conflict<T>(answer: &Result<T, ProviderError>) -> bool {
+pub(crate) fn is_conflict<T>(answer: &Result<T, ProviderError>) -> bool {
     matches!(answer, Err(ProviderError::Conflict { .. }))
 }
 
-pub fn is_busy<T>(answer: &Result<T, ProviderError>) -> bool {
+pub(crate) fn is_busy<T>(answer: &Result<T, ProviderError>) -> bool {
     matches!(answer, Err(ProviderError::Busy { .. }))
 }
 
-pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let began = SystemClock.now();
     while !holds().await {
         assert!(SystemClock.now().duration_since(began).unsigned_abs() < PATIENCE, "in vain until {what}");
@@ -223,18 +223,18 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 /// Asked of ps(1): a zombie does not count.
-pub fn is_alive(pid: i32) -> bool {
+pub(crate) fn is_alive(pid: i32) -> bool {
     let stat = ps(pid, "stat=");
     !stat.is_empty() && !stat.starts_with('Z')
 }
 
-pub fn ps(pid: i32, column: &str) -> String {
+pub(crate) fn ps(pid: i32, column: &str) -> String {
     let output = std::process::Command::new("ps").args(["-o", column, "-p", &pid.to_string()]).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 /// When a process started, as the record says it.
-pub fn start_of(pid: i32) -> String {
+pub(crate) fn start_of(pid: i32) -> String {
     if cfg!(target_os = "linux") {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         return stat.rsplit_once(") ").unwrap().1.split(' ').nth(19).unwrap().to_owned();

@@ -1,5 +1,6 @@
 //! What only a process promises: it outlives its starter, is found again, and nothing else is ever signalled.
 
+use std::io::BufRead;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use modelswap::providers::environments::Running;
 use modelswap::providers::{ProviderError, Register, Settled};
 use serde_json::{Value, json};
 
-use crate::help::*;
+use crate::help::{Place, is_alive, is_busy, is_conflict, on, process, ps, start, start_of, stop, until};
 
 const SERVER: &str = "echo start; exec sleep 600";
 /// Ignores TERM, and so does its child.
@@ -69,6 +70,7 @@ async fn a_crash_between_record_and_spawn_leaves_nothing_behind() {
     let lock = std::fs::File::open(place.records().join("a.lock")).unwrap();
     lock.lock().unwrap();
     assert!(is_busy(&r.read().await));
+    lock.unlock().unwrap();
 }
 
 /// Plays both parts: the starter is this very test in a process of its own.
@@ -78,7 +80,7 @@ async fn a_server_survives_the_death_of_its_starter_and_holds_nothing_of_it() {
     if let Some(dir) = std::env::var_os("STARTER_IN") {
         start(&process(dir.as_ref(), &["sh", "-c", "env; exec sleep 600"], clock), "t1").await;
         std::fs::File::create(std::path::Path::new(&dir).join("started")).unwrap();
-        SystemClock.sleep(Duration::from_secs(600)).await;
+        SystemClock.sleep(Duration::from_mins(10)).await;
         unreachable!("it is killed long before");
     }
     let place = Place::new();
@@ -159,6 +161,26 @@ async fn what_a_dead_server_left_behind_is_still_the_server() {
     assert!(!is_alive(child));
 }
 
+#[tokio::test]
+async fn a_worker_without_a_trace_of_the_token_is_killed_with_the_server_it_was_seen_with() {
+    let place = Place::new();
+    let r = place
+        .script("trap 'exit 0' TERM; (trap '' TERM; exec env -i sleep 600) & echo worker $!; while :; do wait; done");
+    start(&r, "t1").await;
+    until("the worker is named", async || log(&place).contains("worker")).await;
+    let worker: i32 = log(&place).trim().strip_prefix("worker ").unwrap().parse().unwrap();
+    place.note(worker);
+    until("it has overwritten its environment", async || ps(worker, "comm=") == "sleep").await;
+    let pid = place.pid();
+    r.swap(&on("t1"), &Running::Stopped).await.unwrap();
+    until("the first process has ended", async || !is_alive(pid)).await;
+    assert!(matches!(r.settled(&Running::Stopped, None).await.unwrap(), Settled::NotYet(_)));
+    assert!(is_alive(worker));
+    place.clock.forward(30);
+    until("it was killed", async || matches!(r.settled(&Running::Stopped, None).await.unwrap(), Settled::Yes(_))).await;
+    assert!(!is_alive(worker));
+}
+
 /// A bystander under a pid that was recorded.
 struct Bystander(std::process::Child);
 
@@ -226,14 +248,26 @@ async fn a_record_of_an_earlier_boot_is_void_and_one_of_another_machine_is_not()
 }
 
 #[tokio::test]
-async fn a_zombie_is_not_alive() {
-    let place = Place::new();
-    let child = Command::new("true").env("MODELSWAP_TOKEN", "t1").spawn().unwrap();
-    let pid = i32::try_from(child.id()).unwrap();
-    let started = start_of(pid);
-    until("it is a zombie", async || ps(pid, "stat=").starts_with('Z')).await;
-    place.write_record(&place.record_of(pid, &started, "t1"));
-    assert_eq!(place.script(SERVER).read().await.unwrap(), Running::Stopped);
+async fn a_zombie_is_not_alive_and_one_of_ours_is_buried() {
+    // One of ours, and one of a parent that never asks.
+    let mut ours = Command::new("true").env("MODELSWAP_TOKEN", "t1").spawn().unwrap();
+    let mut parent = Command::new("sh");
+    let dir = tempfile::tempdir().unwrap();
+    let go = dir.path().join("go");
+    let script = "(while [ ! -e \"$0\" ]; do sleep 0.02; done) & echo $!; exec sleep 600";
+    parent.args(["-c", script]).arg(&go).stdout(Stdio::piped());
+    let mut parent = Bystander(parent.spawn().unwrap());
+    let mut line = String::new();
+    std::io::BufReader::new(parent.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    until("the parent is one that never asks", async || ps(parent.pid(), "comm=") == "sleep").await;
+    std::fs::write(&go, "").unwrap();
+    for pid in [i32::try_from(ours.id()).unwrap(), line.trim().parse().unwrap()] {
+        let place = Place::new();
+        until("it is a zombie", async || ps(pid, "stat=").starts_with('Z')).await;
+        place.write_record(&place.record_of(pid, &start_of(pid), "t1"));
+        assert_eq!(place.script(SERVER).read().await.unwrap(), Running::Stopped);
+    }
+    assert!(ours.wait().is_err(), "it is still to be buried");
 }
 
 #[tokio::test]

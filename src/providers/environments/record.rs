@@ -99,11 +99,11 @@ impl Files {
 
     /// Held while something is changed; none when another process holds it. The kernel lets go of it when the holder dies,
     /// and not before a child of the holder has left it behind in `exec`: so who gets it sees every process that was started under it.
-    pub(super) fn lock(&self) -> io::Result<Option<File>> {
+    pub(super) fn lock(&self) -> io::Result<Option<Held>> {
         self.create()?;
         let file = OpenOptions::new().create(true).append(true).mode(0o600).open(self.path("lock"))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(Held(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(e)) => Err(e),
         }
@@ -146,6 +146,17 @@ impl Files {
 
     fn sync(&self) -> io::Result<()> {
         File::open(&self.dir)?.sync_all()
+    }
+}
+
+/// The lock of an environment, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing would not do: a child that another thread is just about to start holds the same open file until its `exec`.
+        let _ = self.0.unlock();
     }
 }
 
