@@ -2,6 +2,8 @@
 //!
 //! Real TTLs run out here, so these tests take as long as the TTLs they use: seconds.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test: whatever goes wrong here must stop it")]
+
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::Path;
@@ -149,7 +151,7 @@ impl Drop for Server {
 
 impl Server {
     /// Starts a program on a free port; `configure` writes its files and gives its arguments.
-    async fn start(program: &str, served: &str, configure: impl Fn(&Path, SocketAddr) -> Vec<String>) -> Self {
+    async fn start(program: &str, ready_when: &str, configure: impl Fn(&Path, SocketAddr) -> Vec<String>) -> Self {
         installed();
         let mut said = String::new();
         // Between finding a free port and using it, somebody else may take it.
@@ -166,7 +168,7 @@ impl Server {
                 .spawn()
                 .unwrap();
             let mut server = Self { address, child, directory };
-            if server.answers(served).await {
+            if server.answers(ready_when).await {
                 return server;
             }
             said = std::fs::read_to_string(server.directory.path().join("log")).unwrap();

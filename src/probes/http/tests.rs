@@ -43,9 +43,9 @@ async fn in_the_loopback_world_the_stand_in_is_dialled_under_the_original_name()
     let url = Url::parse("http://chat.example.com:8000/health?deep=1").unwrap();
     assert_eq!(asker.get(&url, SOON).await.unwrap().text(), "heard");
     assert_eq!(asker.connect(&url, SOON).await.unwrap(), address);
-    let asked = heard.lock().unwrap().first().cloned().unwrap();
-    assert_eq!(asked.path, "/health?deep=1");
-    assert!(asked.head.contains("host: chat.example.com:8000\r\n"), "{}", asked.head);
+    let first = heard.lock().unwrap()[0].clone();
+    assert_eq!(first.path, "/health?deep=1");
+    assert!(first.head.contains("host: chat.example.com:8000\r\n"), "{}", first.head);
     let stray = asker.get(&Url::parse("http://other.example.com/").unwrap(), SOON).await.unwrap_err();
     assert!(matches!(stray, AskError::Refused { .. }), "{stray}");
 }
@@ -74,10 +74,10 @@ async fn credentials_are_sent_and_never_shown() {
     };
     let asker = Asker::new(&AddressMap::default(), &access).await.unwrap();
     asker.get(&Url::parse(&format!("http://{address}")).unwrap(), SOON).await.unwrap();
-    let head = heard.lock().unwrap()[0].head.clone();
+    let sent = heard.lock().unwrap()[0].head.clone();
     assert!(
-        head.contains("authorization: bearer canary-9144\r\n") && head.contains("x-key: canary-9145\r\n"),
-        "{head}"
+        sent.contains("authorization: bearer canary-9144\r\n") && sent.contains("x-key: canary-9145\r\n"),
+        "{sent}"
     );
     assert!(!format!("{asker:?}").contains("canary"), "{asker:?}");
 }
