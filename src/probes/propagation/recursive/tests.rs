@@ -141,6 +141,17 @@ fn what_was_learnt_before_the_swap_does_not_accuse_after_it() {
     assert_eq!(class_of(&mut one, &[old(22, 19)]), Class::OldPast);
 }
 
+#[test]
+fn a_clamp_that_began_anew_before_the_swap_is_taken_at_its_word_again() {
+    let pace = Pace::default();
+    let mut one = resolver("10.0.0.2");
+    one.take(&[old(-600, 300), old(-600, 300)], None, &pace);
+    one.restart(at(0));
+    assert_eq!(class_of(&mut one, &[old(0, 250)]), Class::Old);
+    assert_eq!(class_of(&mut one, &[old(60, 190)]), Class::Old, "long past the TTL of 20, but it said so");
+    assert_eq!(class_of(&mut one, &[old(253, 300)]), Class::OldPast);
+}
+
 proptest! {
     /// A cache that keeps TTLs is never called a violator, whenever it fetched and whenever it is asked.
     #[test]
