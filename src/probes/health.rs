@@ -18,7 +18,7 @@ pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// Lists and small documents.
 pub(super) const LIST_WITHIN: Duration = Duration::from_secs(10);
 /// The first completion after a load may compile: vLLM users report 30 to 60 s.
-pub(super) const COMPLETION_WITHIN: Duration = Duration::from_secs(120);
+pub(super) const COMPLETION_WITHIN: Duration = Duration::from_mins(2);
 
 /// The rungs, from the ground up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -118,9 +118,9 @@ pub async fn prove(asker: &Asker, endpoint: &Url, serves: &Serves, want: &Releas
         return Proof::of_error(Rung::Connects, &error);
     }
     let proof = match serves {
-        Serves::Openai(server) => openai::prove(asker, endpoint, server, want).await,
-        Serves::Kserve(server) => kserve::prove(asker, endpoint, server, want).await,
-        Serves::Http(server) => plain::prove(asker, endpoint, server, want).await,
+        Serves::Openai(how) => openai::prove(asker, endpoint, how, want).await,
+        Serves::Kserve(how) => kserve::prove(asker, endpoint, how, want).await,
+        Serves::Http(how) => plain::prove(asker, endpoint, how, want).await,
         Serves::Tcp(_) => Ok(tcp::proof(want)),
     };
     proof.unwrap_or_else(|stopped| stopped)
@@ -132,9 +132,9 @@ pub async fn prove(asker: &Asker, endpoint: &Url, serves: &Serves, want: &Releas
 /// A fragment when it does not answer or cannot say.
 pub async fn identity(asker: &Asker, endpoint: &Url, serves: &Serves) -> Result<Release, String> {
     match serves {
-        Serves::Openai(server) => openai::identity(asker, endpoint, server).await,
+        Serves::Openai(how) => openai::identity(asker, endpoint, how).await,
         Serves::Kserve(_) => kserve::identity(asker, endpoint).await,
-        Serves::Http(server) => plain::identity(asker, endpoint, server).await,
+        Serves::Http(how) => plain::identity(asker, endpoint, how).await,
         Serves::Tcp(_) => Err("a TCP server cannot say what it serves".to_owned()),
     }
 }

@@ -65,6 +65,7 @@ impl Asker {
 
     /// The same asker, for whom every URL leads to `address` (`curl --connect-to`): Host and SNI stay what the URL says.
     /// In the loopback world `address` is the plan's, and its stand-in is dialled.
+    #[must_use]
     pub fn at(&self, address: SocketAddr) -> Self {
         Self { pin: Some(address), tls: OnceLock::new(), ..self.clone() }
     }

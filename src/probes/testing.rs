@@ -120,8 +120,8 @@ async fn write(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
         }
         Reply::Nothing => Ok(()),
         Reply::Hang => {
-            stream.read(&mut [0; 1]).await?; // until the client gives up
-            Ok(())
+            // Until the client gives up.
+            stream.read(&mut [0; 1]).await.map(|_| ())
         }
     }
 }

@@ -43,9 +43,9 @@ async fn in_the_loopback_world_the_stand_in_is_dialled_under_the_original_name()
     let url = Url::parse("http://chat.example.com:8000/health?deep=1").unwrap();
     assert_eq!(asker.get(&url, SOON).await.unwrap().text(), "heard");
     assert_eq!(asker.connect(&url, SOON).await.unwrap(), address);
-    let asked = heard.lock().unwrap().first().cloned().unwrap();
-    assert_eq!(asked.path, "/health?deep=1");
-    assert!(asked.head.contains("host: chat.example.com:8000\r\n"), "{}", asked.head);
+    let first = heard.lock().unwrap()[0].clone();
+    assert_eq!(first.path, "/health?deep=1");
+    assert!(first.head.contains("host: chat.example.com:8000\r\n"), "{}", first.head);
     let stray = asker.get(&Url::parse("http://other.example.com/").unwrap(), SOON).await.unwrap_err();
     assert!(matches!(stray, AskError::Refused { .. }), "{stray}");
 }
@@ -74,10 +74,10 @@ async fn credentials_are_sent_and_never_shown() {
     };
     let asker = Asker::new(&AddressMap::default(), &access).await.unwrap();
     asker.get(&Url::parse(&format!("http://{address}")).unwrap(), SOON).await.unwrap();
-    let head = heard.lock().unwrap()[0].head.clone();
+    let sent = heard.lock().unwrap()[0].head.clone();
     assert!(
-        head.contains("authorization: bearer canary-9144\r\n") && head.contains("x-key: canary-9145\r\n"),
-        "{head}"
+        sent.contains("authorization: bearer canary-9144\r\n") && sent.contains("x-key: canary-9145\r\n"),
+        "{sent}"
     );
     assert!(!format!("{asker:?}").contains("canary"), "{asker:?}");
 }
@@ -155,4 +155,59 @@ fn an_endpoint_may_be_written_as_clients_write_it() {
     ] {
         assert_eq!(below(&Url::parse(endpoint).unwrap(), "/v1/models").as_str(), want);
     }
+}
+
+/// A TLS server for `chat.lab`, the PEM of the authority that signed it, and the names that clients asked for.
+async fn tls_server() -> (SocketAddr, tempfile::NamedTempFile, Arc<Mutex<Vec<Option<String>>>>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio_rustls::rustls::{ServerConfig, pki_types::PrivateKeyDer};
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["chat.lab".to_owned()]).unwrap();
+    let authority = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(authority.path(), cert.pem()).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked_for = Arc::new(Mutex::new(Vec::new()));
+    let names = Arc::clone(&asked_for);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            names.lock().unwrap().push(stream.get_ref().1.server_name().map(str::to_owned));
+            stream.read(&mut [0; 4096]).await.map(|_| ()).unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+        }
+    });
+    (address, authority, asked_for)
+}
+
+#[tokio::test]
+async fn with_tls_the_name_is_kept_wherever_the_connection_goes() {
+    let (address, authority, asked_for) = tls_server().await;
+    let access = Access { ca: Some(authority.path().to_owned()), ..Access::default() };
+    let url = Url::parse("https://chat.lab/").unwrap();
+    // Pinned to an address, and led there by the loopback world.
+    let asker = Asker::new(&AddressMap::default(), &access).await.unwrap();
+    assert_eq!(asker.ask_at(address, &url, SOON).await.unwrap().text(), "ok");
+    let asker = Asker::new(&lab(&[("chat.lab:443", address)]), &access).await.unwrap();
+    assert_eq!(asker.get(&url, SOON).await.unwrap().text(), "ok");
+    let name = Some("chat.lab".to_owned());
+    assert_eq!(*asked_for.lock().unwrap(), [name.clone(), name]);
+}
+
+#[tokio::test]
+async fn a_certificate_of_another_authority_or_name_is_refused() {
+    let (address, authority, _) = tls_server().await;
+    let (_, other, _) = tls_server().await;
+    let access = |ca: &tempfile::NamedTempFile| Access { ca: Some(ca.path().to_owned()), ..Access::default() };
+    let asker = Asker::new(&AddressMap::default(), &access(&other)).await.unwrap();
+    let error = asker.ask_at(address, &Url::parse("https://chat.lab/").unwrap(), SOON).await.unwrap_err();
+    assert!(matches!(&error, AskError::Connect { why, .. } if why.contains("certificate")), "{error}");
+    let asker = Asker::new(&AddressMap::default(), &access(&authority)).await.unwrap();
+    let error = asker.ask_at(address, &Url::parse("https://shop.lab/").unwrap(), SOON).await.unwrap_err();
+    assert!(matches!(&error, AskError::Connect { why, .. } if why.contains("certificate")), "{error}");
+    let none = Access { ca: Some("/nonexistent/ca.pem".into()), ..Access::default() };
+    assert!(Asker::new(&AddressMap::default(), &none).await.unwrap_err().contains("/nonexistent/ca.pem"));
 }

@@ -91,7 +91,7 @@ fn judge(server: &NameServer, heard: Result<BTreeMap<String, Heard>, String>, wa
     if let (Class::New, Some(want)) = (class, wanted.ttl_s) {
         let other = heard.values().filter_map(|h| h.ttl_s).find(|ttl| *ttl != want);
         if let Some(other) = other {
-            answered += &format!(", but with TTL {other}, not {want}");
+            answered = format!("{answered}, but with TTL {other}, not {want}");
             class = Class::Old;
         }
     }

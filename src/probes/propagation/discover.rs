@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::op::Message;
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use serde::{Deserialize, Serialize};
 
 use super::NameServer;
@@ -80,7 +81,7 @@ async fn resolve(dns: &Dns, resolvers: &[SocketAddr], host: &Name) -> Result<Vec
     let mut why = "no resolver is known".to_owned();
     for resolver in resolvers {
         match (Walk { dns, resolver: *resolver }).addresses_of(host).await {
-            Ok(found) if found.is_empty() => why = "it has no address".to_owned(),
+            Ok(found) if found.is_empty() => "it has no address".clone_into(&mut why),
             Ok(found) => return Ok(found),
             Err(said) => why = said,
         }
@@ -131,9 +132,9 @@ impl Walk<'_> {
         let answer = self.ask(name, RecordType::A).await?;
         let (mut chain, mut at) = (Vec::new(), name.clone());
         while chain.len() < CHAIN_MAX {
-            let next = answer.answers.iter().find_map(|r| match &r.data {
-                RData::CNAME(to) if r.name == at => Some((r.ttl, to.0.clone())),
-                _ => None,
+            let next = answer.answers.iter().filter(|r| r.name == at).find_map(|r| {
+                let RData::CNAME(to) = &r.data else { return None };
+                Some((r.ttl, to.0.clone()))
             });
             let Some((ttl_s, to)) = next else { return Ok(chain) };
             chain.push(Link { name: shown(&at), to: shown(&to), ttl_s });
@@ -200,17 +201,17 @@ impl Walk<'_> {
         Ok(found)
     }
 
-    async fn ask(&self, name: &Name, kind: RecordType) -> Result<hickory_proto::op::Message, String> {
+    async fn ask(&self, name: &Name, kind: RecordType) -> Result<Message, String> {
         self.dns.ask(self.resolver, name, kind, true).await
     }
 }
 
-fn names_in(records: &[hickory_proto::rr::Record], zone: &Name) -> BTreeSet<Name> {
-    let host = |r: &hickory_proto::rr::Record| match &r.data {
-        RData::NS(host) if r.name == *zone => Some(host.0.to_lowercase()),
-        _ => None,
+fn names_in(records: &[Record], zone: &Name) -> BTreeSet<Name> {
+    let host = |r: &Record| {
+        let RData::NS(host) = &r.data else { return None };
+        Some(host.0.to_lowercase())
     };
-    records.iter().filter_map(host).collect()
+    records.iter().filter(|r| r.name == *zone).filter_map(host).collect()
 }
 
 /// A name as DNS wants it: with the trailing dot.

@@ -44,6 +44,7 @@ impl Dns {
     }
 
     /// The same with another patience.
+    #[must_use]
     pub fn patient(&self, patience: Patience) -> Self {
         Self { addresses: self.addresses.clone(), patience }
     }

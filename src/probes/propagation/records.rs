@@ -137,9 +137,8 @@ pub(super) fn compare(heard: &BTreeMap<String, Heard>, old: &Side, new: &Side) -
     match (any_old, any_new, any_same) {
         (true, true, _) => Match::Mixed,
         (true, false, _) => Match::Old,
-        (false, true, _) => Match::New,
-        // Old and new are the same values (only the TTL differs): what is answered is what is wanted.
-        (false, false, true) => Match::New,
+        // Where old and new are the same values (only the TTL differs), what is answered is what is wanted.
+        (false, true, _) | (false, false, true) => Match::New,
         (false, false, false) => Match::Neither,
     }
 }
@@ -164,11 +163,11 @@ pub(super) fn show(heard: &BTreeMap<String, Heard>) -> String {
 }
 
 fn spelled(data: &RData) -> String {
-    match data {
-        // A string may be cut into pieces in any way; what counts is the whole.
-        RData::TXT(txt) => txt.to_string(),
-        other => canonical(&other.record_type().to_string(), &other.to_string()),
+    // A text may be cut into pieces in any way; what counts is the whole.
+    if let RData::TXT(txt) = data {
+        return txt.to_string();
     }
+    canonical(&data.record_type().to_string(), &data.to_string())
 }
 
 /// One spelling for values that mean the same.

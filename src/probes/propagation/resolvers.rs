@@ -45,13 +45,13 @@ pub fn choose(written: &[String]) -> Result<Vec<Chosen>, Vec<String>> {
     for text in if written.is_empty() { &default } else { written } {
         let found = match text.as_str() {
             "system" => system(),
-            other => match address(other) {
-                Some(address) => vec![Chosen { address, label: other.to_owned() }],
-                None => {
+            other => {
+                let Some(address) = address(other) else {
                     wrong.push(format!("`{other}` is no resolver: write IP, IP:PORT or system"));
                     continue;
-                }
-            },
+                };
+                vec![Chosen { address, label: other.to_owned() }]
+            }
         };
         for one in found {
             if !chosen.iter().any(|c| c.address == one.address) {

@@ -67,13 +67,13 @@ pub fn life_s(ttl_s: u32, clamps_s: &[u32], caches: u32) -> u64 {
 }
 
 /// T_low: when no cache can hold the TTL from before [`Lowered`] any more.
-pub fn low_at(lowered: &Lowered, grant: &Grant) -> Tail {
+pub fn low_at(lowered: &Lowered, grant: Grant) -> Tail {
     let until = after(lowered.at, u64::from(lowered.lag_s) + life_s(lowered.from_s, &[0, grant.clamp_s], CACHES));
-    Tail { until, why: terms(lowered.from_s, "old TTL", lowered.lag_s, &Grant { client_s: 0, ..*grant }) }
+    Tail { until, why: terms(lowered.from_s, "old TTL", lowered.lag_s, Grant { client_s: 0, ..grant }) }
 }
 
 /// T_tail: the last moment at which a new connection should go where the old records led.
-pub fn tail(swapped: &Swapped, lowered: Option<&Lowered>, grant: &Grant) -> Tail {
+pub fn tail(swapped: &Swapped, lowered: Option<&Lowered>, grant: Grant) -> Tail {
     let life = life_s(swapped.ttl_s, &[0, grant.clamp_s], CACHES);
     let own = after(swapped.at, u64::from(swapped.lag_s) + life);
     // Who fetched the record before it was lowered may hold it longer than who fetched it just before the swap.
@@ -90,7 +90,7 @@ pub fn tail(swapped: &Swapped, lowered: Option<&Lowered>, grant: &Grant) -> Tail
     }
 }
 
-fn terms(ttl_s: u32, ttl: &str, lag_s: u32, grant: &Grant) -> String {
+fn terms(ttl_s: u32, ttl: &str, lag_s: u32, grant: Grant) -> String {
     let mut terms = vec![format!("{ttl_s} s {ttl}")];
     for (length, what) in [(lag_s, "name server lag"), (grant.clamp_s, "clamp"), (grant.client_s, "client")] {
         if length > 0 {
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn the_public_tail_of_a_minute_is_183_seconds() {
-        let tail = tail(&Swapped { at: at(0), lag_s: 0, ttl_s: 60 }, None, &Grant::default());
+        let tail = tail(&Swapped { at: at(0), lag_s: 0, ttl_s: 60 }, None, Grant::default());
         assert_eq!(tail.until, at(183));
         assert_eq!(tail.why, "60 s TTL + 60 s clamp + 60 s client + 3 s rounding");
     }
@@ -162,13 +162,13 @@ mod tests {
     fn the_longer_of_both_tails_counts() {
         let grant = Grant { clamp_s: 0, client_s: 60 };
         let lowered = Lowered { at: at(0), lag_s: 5, from_s: 3600 };
-        let early = tail(&Swapped { at: at(600), lag_s: 5, ttl_s: 60 }, Some(&lowered), &grant);
+        let early = tail(&Swapped { at: at(600), lag_s: 5, ttl_s: 60 }, Some(&lowered), grant);
         assert_eq!(early.until, at(3600 + 5 + 60 + 3));
         assert!(
             early.why.starts_with("3600 s old TTL + 5 s name server lag + 60 s client + 3 s rounding, from"),
             "{early:?}"
         );
-        let settled = tail(&Swapped { at: at(3608), lag_s: 5, ttl_s: 60 }, Some(&lowered), &grant);
+        let settled = tail(&Swapped { at: at(3608), lag_s: 5, ttl_s: 60 }, Some(&lowered), grant);
         assert_eq!(settled.until, at(3608 + 5 + 60 + 60 + 3));
     }
 
@@ -217,7 +217,7 @@ mod tests {
         ) {
             let of = |ttl_s, lag_s, from_s, clamp_s, client_s| {
                 let lowered = Lowered { at: at(-before), lag_s, from_s };
-                tail(&Swapped { at: at(0), lag_s, ttl_s }, Some(&lowered), &Grant { clamp_s, client_s }).until
+                tail(&Swapped { at: at(0), lag_s, ttl_s }, Some(&lowered), Grant { clamp_s, client_s }).until
             };
             let base = of(ttl, lag, from, clamp, client);
             prop_assert!(base >= at(i64::from(ttl) + i64::from(lag)));

@@ -320,7 +320,9 @@ impl Watch {
             .map(|l| format!("{} answers {}", l.line.server, l.line.answered))
             .chain(usable.iter().filter(|r| !r.is_done(pace)).map(|r| match r.line.class {
                 Class::New => format!("{} {} of {} rounds", r.line.server, r.line.clean_rounds, pace.clean_rounds),
-                class => format!("{} {class}: {}", r.line.server, r.line.answered),
+                Class::Old | Class::OldPast | Class::Mixed | Class::Other | Class::Error | Class::Unusable => {
+                    format!("{} {}: {}", r.line.server, r.line.class, r.line.answered)
+                }
             }))
             .collect();
         if !missing.is_empty() {

@@ -62,8 +62,8 @@ pub(super) async fn complete(asker: &Asker, endpoint: &Url, model: &str, tokens:
 }
 
 async fn ask(asker: &Asker, endpoint: &Url, path: &str, body: &Value) -> Result<Pieces, Proof> {
-    let asked = asker.stream(&below(endpoint, path), body, COMPLETION_WITHIN).await;
-    asked.map_err(|e| Proof::of_error(Rung::Completion, &e))
+    let pieces = asker.stream(&below(endpoint, path), body, COMPLETION_WITHIN).await;
+    pieces.map_err(|e| Proof::of_error(Rung::Completion, &e))
 }
 
 async fn refusal(pieces: Pieces) -> Result<(u16, String), Proof> {
@@ -103,10 +103,10 @@ fn take(generation: &mut Generation, data: &str) -> Result<(), Proof> {
         let text: String = text.chars().take(200).collect();
         return Err(Proof::not_yet(Rung::Completion, format!("the stream broke with an error: {text}")));
     }
-    if let Some(model) = chunk.get("model").and_then(Value::as_str) {
-        if !generation.models.iter().any(|m| m == model) {
-            generation.models.push(model.to_owned());
-        }
+    if let Some(model) = chunk.get("model").and_then(Value::as_str)
+        && !generation.models.iter().any(|m| m == model)
+    {
+        generation.models.push(model.to_owned());
     }
     if let Some(fingerprint) = chunk.get("system_fingerprint").and_then(Value::as_str) {
         generation.fingerprint = Some(fingerprint.to_owned());

@@ -1,9 +1,9 @@
 //! One request as a client makes it.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use hickory_proto::rr::{Name, RData, RecordType};
+use hickory_proto::rr::{Name, RecordType};
 use serde_json::{Value, json};
 use url::{Host, Url};
 
@@ -16,7 +16,7 @@ use crate::probes::servers::completion;
 /// A short request that takes longer is lost to whoever waits for it.
 const SHORT_WITHIN: Duration = Duration::from_secs(30);
 /// The OpenAI SDK's own limit.
-const STREAM_WITHIN: Duration = Duration::from_secs(600);
+const STREAM_WITHIN: Duration = Duration::from_mins(10);
 /// A stream is not kept, so it may be long: about 200 000 tokens.
 const STREAM_MAX: usize = 64 << 20;
 /// Tokens of a short request.
@@ -101,12 +101,7 @@ impl Client {
         for kind in [RecordType::A, RecordType::AAAA] {
             let asked = self.dns.ask(resolver, &name, kind, true).await;
             let answer = asked.map_err(|why| format!("{host} cannot be resolved: {why}"))?;
-            let address = answer.answers.iter().find_map(|r| match &r.data {
-                RData::A(ip) => Some(IpAddr::V4(ip.0)),
-                RData::AAAA(ip) => Some(IpAddr::V6(ip.0)),
-                _ => None,
-            });
-            if let Some(ip) = address {
+            if let Some(ip) = answer.answers.iter().find_map(|r| r.data.ip_addr()) {
                 return Ok(self.asker.at(SocketAddr::new(ip, port)));
             }
         }

@@ -1,8 +1,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::Record;
+use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::SOA;
 
 use super::super::testing::{self, a, cname, is, ns};

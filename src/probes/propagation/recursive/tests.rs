@@ -25,12 +25,12 @@ fn new(s: i64) -> Sample {
 }
 
 /// Every name server has the new records since second 0; the old ones had a TTL of 20.
-fn honest() -> Option<Honest> {
-    Some(Honest { since: at(0), until: at(21) })
+fn honest() -> Honest {
+    Honest { since: at(0), until: at(21) }
 }
 
 fn class_of(resolver: &mut Resolver, samples: &[Sample]) -> Class {
-    resolver.take(samples, honest(), &Pace::default());
+    resolver.take(samples, Some(honest()), &Pace::default());
     resolver.line.class
 }
 
@@ -139,6 +139,17 @@ fn what_was_learnt_before_the_swap_does_not_accuse_after_it() {
     assert_eq!(class_of(&mut one, &[old(0, 19)]), Class::Old, "it fetched them again before the swap");
     one.restart(at(5)); // and what it still holds, it is held to
     assert_eq!(class_of(&mut one, &[old(22, 19)]), Class::OldPast);
+}
+
+#[test]
+fn a_clamp_that_began_anew_before_the_swap_is_taken_at_its_word_again() {
+    let pace = Pace::default();
+    let mut one = resolver("10.0.0.2");
+    one.take(&[old(-600, 300), old(-600, 300)], None, &pace);
+    one.restart(at(0));
+    assert_eq!(class_of(&mut one, &[old(0, 250)]), Class::Old);
+    assert_eq!(class_of(&mut one, &[old(60, 190)]), Class::Old, "long past the TTL of 20, but it said so");
+    assert_eq!(class_of(&mut one, &[old(253, 300)]), Class::OldPast);
 }
 
 proptest! {

@@ -13,6 +13,21 @@ fn at(s: i64) -> Timestamp {
     Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1_800_000_000 + s)
 }
 
+/// A world in which nothing but loopback can be asked, whatever the code under test does.
+fn sealed() -> AddressMap {
+    AddressMap::of(&crate::world::WorldFile {
+        version: 1,
+        origin: Timestamp::UNIX_EPOCH,
+        scale: 1.0,
+        cloud: "http://127.0.0.1:1".to_owned(),
+        oracle: "http://127.0.0.1:1".to_owned(),
+        resolvers: Vec::new(),
+        addresses: BTreeMap::new(),
+        runs: BTreeMap::new(),
+        pid: 0,
+    })
+}
+
 fn exact(address: &str) -> Values {
     Values::Exact(BTreeMap::from([("A".to_owned(), vec![address.to_owned()])]))
 }
@@ -61,7 +76,7 @@ fn why(round: &Round) -> &str {
 async fn a_swap_is_seen_from_the_first_name_server_to_the_last_cache() {
     let (first, lagging, cache) = (held(NEW, 60), held(OLD, 60), held(OLD, 25));
     let servers = [server(&first).await, server(&lagging).await];
-    let mut watch = Watch::new(&AddressMap::default(), order(&[server(&cache).await], &servers));
+    let mut watch = Watch::new(&sealed(), order(&[server(&cache).await], &servers));
     let round = watch.round(at(1)).await.unwrap();
     assert_eq!(round.authoritative.iter().map(|l| l.class).collect::<Vec<_>>(), [Class::New, Class::Old]);
     assert_eq!((round.resolvers[0].class, round.resolvers[0].ttl_s), (Class::Old, Some(25)));
@@ -90,8 +105,8 @@ async fn where_the_network_answers_dns_itself_public_resolvers_are_not_believed(
     let authority = server(&held(NEW, 60)).await;
     let mut order = order(&[own], &[authority]);
     order.nobody = Some(vec![nobody]);
-    order.resolvers.push("8.8.8.8".to_owned()); // is never asked here
-    let mut watch = Watch::new(&AddressMap::default(), order);
+    order.resolvers.push("8.8.8.8".to_owned());
+    let mut watch = Watch::new(&sealed(), order);
     let mut round = watch.round(at(1)).await.unwrap();
     assert!(round.intercepted.as_ref().unwrap().contains("belongs to nobody"));
     assert_eq!(round.resolvers.iter().map(|l| l.class).collect::<Vec<_>>(), [Class::New, Class::Unusable]);
@@ -107,7 +122,7 @@ async fn with_nobody_to_ask_nothing_is_claimed() {
     let mut order = order(&[], &[]);
     order.nobody = Some(vec![server(&held(NEW, 60)).await]);
     order.resolvers = vec!["8.8.8.8".to_owned()];
-    let round = Watch::new(&AddressMap::default(), order).round(at(1)).await.unwrap();
+    let round = Watch::new(&sealed(), order).round(at(1)).await.unwrap();
     assert!(matches!(round.seen, Seen::CannotTell { .. }), "{:?}", round.seen);
 }
 
@@ -130,7 +145,7 @@ async fn a_name_that_does_not_exist_yet_is_not_asked_of_caches() {
     .await;
     let mut order = order(&[cache], &[authority]);
     order.old = Values::Exact(BTreeMap::new());
-    let mut watch = Watch::new(&AddressMap::default(), order);
+    let mut watch = Watch::new(&sealed(), order);
     let round = watch.round(at(1)).await.unwrap();
     assert_eq!(asked.load(Ordering::SeqCst), 0);
     assert!(round.notes.iter().any(|n| n.contains("not asked")), "{:?}", round.notes);
@@ -144,7 +159,7 @@ async fn before_the_swap_rounds_only_learn_how_long_caches_hold() {
     let (authority, cache) = (held(OLD, 60), held(OLD, 3000));
     let mut order = order(&[server(&cache).await], &[server(&authority).await]);
     order.swapped_at = None;
-    let mut watch = Watch::new(&AddressMap::default(), order);
+    let mut watch = Watch::new(&sealed(), order);
     let round = watch.round(at(-100)).await.unwrap();
     assert_eq!(why(&round), "it has not been swapped yet");
     assert_eq!(round.longest_ttl.as_ref().unwrap().0, 3000, "somebody lowered the TTL, this cache does not know yet");
@@ -161,12 +176,12 @@ async fn a_dead_name_server_holds_it_up_until_a_person_says_to_ignore_it() {
     let good = server(&held(NEW, 60)).await;
     let mut first = order(&[], &[good, dead]);
     first.resolvers = vec![server(&held(NEW, 60)).await.to_string()];
-    let mut watch = Watch::new(&AddressMap::default(), first.clone());
+    let mut watch = Watch::new(&sealed(), first.clone());
     for s in [0, 6, 12, 18] {
         let round = watch.round(at(s)).await.unwrap();
         assert!(why(&round).contains(&dead.to_string()), "{}", why(&round));
     }
-    let mut watch = Watch::new(&AddressMap::default(), Order { ignored: vec![dead.to_string()], ..first });
+    let mut watch = Watch::new(&sealed(), Order { ignored: vec![dead.to_string()], ..first });
     let mut round = watch.round(at(0)).await.unwrap();
     for s in [6, 12] {
         round = watch.round(at(s)).await.unwrap();
@@ -183,7 +198,7 @@ async fn an_alias_is_compared_with_what_its_target_has() {
     let mut order = order(&[cache], &[cache]);
     order.new = Values::AliasOf("lb.lab".to_owned());
     order.ttl_s = None;
-    let mut watch = Watch::new(&AddressMap::default(), order);
+    let mut watch = Watch::new(&sealed(), order);
     let round = watch.round(at(1)).await.unwrap();
     assert_eq!((round.authoritative[0].class, round.resolvers[0].class), (Class::New, Class::New), "{round:?}");
 }
@@ -194,6 +209,6 @@ async fn an_order_that_makes_no_sense_is_refused() {
         let mut order = order(&[], &[]);
         order.name = name.to_owned();
         order.new = Values::Exact(BTreeMap::from([(kind.to_owned(), Vec::new())]));
-        assert!(Watch::new(&AddressMap::default(), order).round(at(0)).await.is_err());
+        assert!(Watch::new(&sealed(), order).round(at(0)).await.is_err());
     }
 }

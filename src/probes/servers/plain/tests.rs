@@ -9,8 +9,8 @@ fn serves(identity: Option<HttpIdentity>) -> Serves {
     Serves::Http(PlainHttp { health: "/up".to_owned(), identity, access: Access::default() })
 }
 
-fn place() -> Option<HttpIdentity> {
-    Some(HttpIdentity { path: "/about".to_owned(), model: "/app/name".to_owned(), revision: Some("/build".to_owned()) })
+fn place() -> HttpIdentity {
+    HttpIdentity { path: "/about".to_owned(), model: "/app/name".to_owned(), revision: Some("/build".to_owned()) }
 }
 
 fn want(model: &str, revision: Option<&str>) -> Release {
@@ -29,16 +29,16 @@ async fn server(health: u16) -> Url {
 #[tokio::test]
 async fn the_place_that_the_plan_knows_decides() {
     let (asker, url) = (testing::asker().await, server(204).await);
-    let proof = climb(&asker, &url, &serves(place()), &want("shop", Some("7"))).await;
+    let proof = climb(&asker, &url, &serves(Some(place())), &want("shop", Some("7"))).await;
     assert!(matches!(&proof, Proof::Serves { identity, .. } if *identity == want("shop", Some("7"))), "{proof:?}");
-    let proof = climb(&asker, &url, &serves(place()), &want("shop", Some("8"))).await;
+    let proof = climb(&asker, &url, &serves(Some(place())), &want("shop", Some("8"))).await;
     assert!(matches!(proof, Proof::Wrong { rung: Rung::Identity, .. }), "{proof:?}");
-    let proof = climb(&asker, &url, &serves(place()), &want("blog", None)).await;
+    let proof = climb(&asker, &url, &serves(Some(place())), &want("blog", None)).await;
     assert!(matches!(proof, Proof::Wrong { rung: Rung::Identity, .. }), "{proof:?}");
-    let nowhere = place().map(|p| HttpIdentity { revision: Some("/nothing".to_owned()), ..p });
+    let nowhere = Some(HttpIdentity { revision: Some("/nothing".to_owned()), ..place() });
     let proof = climb(&asker, &url, &serves(nowhere), &want("shop", Some("7"))).await;
     assert!(matches!(proof, Proof::CannotTell { rung: Rung::Identity, .. }), "{proof:?}");
-    assert_eq!(identity(&asker, &url, &serves(place())).await, Ok(want("shop", Some("7"))));
+    assert_eq!(identity(&asker, &url, &serves(Some(place()))).await, Ok(want("shop", Some("7"))));
 }
 
 #[tokio::test]
