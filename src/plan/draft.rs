@@ -6,9 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::finding::Note;
 use super::misfit;
-use super::model::{
-    Aws, Environment, Finalize, Gate, OnFailure, Plan, Release, Router, Step, Witness,
-};
+use super::model::{Aws, Environment, Finalize, Gate, OnFailure, Plan, Release, Router, Step, Witness};
 use super::path::Path;
 use super::source::Source;
 use super::tree::{Kind, Node};
@@ -43,8 +41,20 @@ pub(crate) struct DraftFinalize {
 }
 
 const KEYS: &[&str] = &[
-    "version", "service", "state", "aws", "vars", "release", "environments", "routers", "gates", "witness", "on_failure",
-    "acknowledge", "steps", "finalize",
+    "version",
+    "service",
+    "state",
+    "aws",
+    "vars",
+    "release",
+    "environments",
+    "routers",
+    "gates",
+    "witness",
+    "on_failure",
+    "acknowledge",
+    "steps",
+    "finalize",
 ];
 const NEEDED: &[&str] = &["version", "service", "release", "environments", "routers", "steps"];
 

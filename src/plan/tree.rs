@@ -89,7 +89,9 @@ pub fn read(text: &str) -> Result<Node, BadYaml> {
         match reader.spawn_scoped(scope, read).map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(e) => Err(BadYaml { why: format!("cannot start a thread to read it: {e}"), mark: None, too_much: false }),
+            Err(e) => {
+                Err(BadYaml { why: format!("cannot start a thread to read it: {e}"), mark: None, too_much: false })
+            }
         }
     })
 }
@@ -104,7 +106,6 @@ fn options() -> serde_saphyr::Options {
             max_aliases: 1_000,
             max_anchors: 1_000,
             max_merge_keys: 1_000,
-            max_documents: 1,
             // A long comment before a key is good style, not an attack: the size of the text bounds it.
             max_buffered_comment_events: usize::MAX,
         },
@@ -154,9 +155,7 @@ impl Node {
             Kind::Number(n) => Value::Number(n.clone()),
             Kind::Text(t) => Value::String(t.clone()),
             Kind::List(items) => items.iter().map(Self::to_json).collect(),
-            Kind::Map(entries) => {
-                Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect())
-            }
+            Kind::Map(entries) => Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect()),
         }
     }
 }
@@ -178,7 +177,9 @@ fn bad_yaml(error: &serde_saphyr::Error, text: &str) -> BadYaml {
     let why = error.render_with_options(plain);
     let suffix = at.map(|l| format!(" at line {}, column {}", l.line(), l.column())).unwrap_or_default();
     let why = match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` is written twice in one map"),
+        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
+            format!("`{key}` is written twice in one map")
+        }
         _ => why.strip_suffix(&suffix).unwrap_or(&why).to_owned(),
     };
     let too_much = why.contains("recursion limit") || is_limit(error);
@@ -202,7 +203,11 @@ fn is_limit(error: &serde_saphyr::Error) -> bool {
 /// An error of the scanner knows its line and column only.
 fn found_by_line(text: &str, mark: Mark) -> Mark {
     if mark.offset > 0 || (mark.line <= 1 && mark.column <= 1) {
-        return Mark { offset: mark.offset.min(text.len()), len: mark.len.min(text.len() - mark.offset.min(text.len())), ..mark };
+        return Mark {
+            offset: mark.offset.min(text.len()),
+            len: mark.len.min(text.len() - mark.offset.min(text.len())),
+            ..mark
+        };
     }
     let before: usize = text.split_inclusive('\n').take(mark.line - 1).map(str::len).sum();
     let line = text[before..].lines().next().unwrap_or_default();

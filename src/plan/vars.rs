@@ -139,10 +139,12 @@ impl Work<'_> {
 
     /// A `--var` that nothing asks for is a slip of the pen.
     fn unused(&mut self, tree: &Node) {
-        let declared: Vec<_> = tree.get("vars").map(Node::entries).unwrap_or_default().iter().map(|e| e.key.as_str()).collect();
+        let declared: Vec<_> =
+            tree.get("vars").map(Node::entries).unwrap_or_default().iter().map(|e| e.key.as_str()).collect();
         for name in self.vars.given.keys() {
             if !declared.contains(&name.as_str()) && !self.used.contains(name) {
-                let exist = declared.iter().copied().chain(self.used.iter().map(String::as_str)).collect::<BTreeSet<_>>();
+                let exist =
+                    declared.iter().copied().chain(self.used.iter().map(String::as_str)).collect::<BTreeSet<_>>();
                 let hint = nearest::hint(name, exist.iter().copied(), "the plan has");
                 let says = format!("the variable `{name}` was given, but the plan never asks for it");
                 self.notes.push(Note::error("unknown-variable", Path::of("vars"), says).on_key().help(hint));
@@ -207,8 +209,9 @@ impl Bad {
                 Note::error("env-not-set", path, format!("the environment variable `{name}` is granted but not set"))
             }
             Self::NoFamily(name) => {
-                Note::error("unknown-variable", path, format!("`${{{name}}}` is no variable of a plan"))
-                    .help(format!("write `${{var.NAME}}` or `${{env.NAME}}`; `$${{{name}}}` when the text itself is meant"))
+                Note::error("unknown-variable", path, format!("`${{{name}}}` is no variable of a plan")).help(format!(
+                    "write `${{var.NAME}}` or `${{env.NAME}}`; `$${{{name}}}` when the text itself is meant"
+                ))
             }
         }
     }

@@ -117,7 +117,11 @@ fn plain(
                 "AAAA" => format!("clients with IPv6 would stay on `{other}` for ever; give both, or neither"),
                 _ => format!("the {missing} records of `{}` would stay behind; give both, or neither", record.name),
             };
-            notes.push(Note::error("unlike-types", path.key(environment), says).help(leads).also(path.key(other), "here they are"));
+            notes.push(
+                Note::error("unlike-types", path.key(environment), says)
+                    .help(leads)
+                    .also(path.key(other), "here they are"),
+            );
         }
     }
 }
@@ -127,7 +131,11 @@ fn records(by_type: &BTreeMap<String, Vec<String>>, path: &Path, notes: &mut Vec
         notes.push(Note::error("nothing-there", path.clone(), "there is no value, so the name would vanish"));
     }
     if by_type.contains_key("CNAME") && by_type.len() > 1 {
-        notes.push(Note::error("cname-not-alone", path.clone(), "a CNAME stands alone: no other type can be beside it"));
+        notes.push(Note::error(
+            "cname-not-alone",
+            path.clone(),
+            "a CNAME stands alone: no other type can be beside it",
+        ));
     }
     for (of, values) in by_type {
         let here = path.key(of);

@@ -47,7 +47,8 @@ fn state(draft: &Draft, notes: &mut Vec<Note>) {
     values::not_empty(state, &path, notes);
     if let Some((scheme, rest)) = state.split_once("://") {
         let note = match scheme {
-            "file" => Note::error("bad-state", path, "`state` is a directory, not a URL").help(format!("write `state: {rest}`")),
+            "file" => Note::error("bad-state", path, "`state` is a directory, not a URL")
+                .help(format!("write `state: {rest}`")),
             _ => Note::error("bad-state", path, format!("a journal under `{scheme}://` comes later"))
                 .help("use a directory, one that all who deploy can reach"),
         };
