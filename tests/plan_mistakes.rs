@@ -253,17 +253,15 @@ fn every_rule_says_its_code_and_nothing_else() {
             "",
         ),
     ];
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (code, old, new, follows) in cases {
         let mut expected: Vec<&str> = std::iter::once(*code).chain(follows.split_whitespace()).collect();
         let mut found = codes(&with(old, new));
-        (expected.sort_unstable(), found.sort_unstable());
+        expected.sort_unstable();
+        found.sort_unstable();
         if found != expected {
-            wrong.push_str(&format!(
-                "{old} → {new}\nexpected {expected:?}, found {found:?}\n{}",
-                shown(&with(old, new))
-            ));
+            wrong.push(format!("{old} → {new}\nexpected {expected:?}, found {found:?}\n{}", shown(&with(old, new))));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

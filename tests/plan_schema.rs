@@ -161,7 +161,7 @@ fn shape(text: &str) -> Vec<String> {
 fn the_schema_and_the_parser_agree() {
     let schema = schema::schema();
     let validator = jsonschema::options().should_validate_formats(true).build(&schema).unwrap();
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     let mut compared = 0;
     for (old, new, good) in CASES.iter().chain(&[("version: 1", "version: 1", true)]) {
         assert!(GOOD.contains(old), "`{old}` is not in the plan");
@@ -172,10 +172,10 @@ fn the_schema_and_the_parser_agree() {
         let by_schema: Vec<_> = validator.iter_errors(&node.to_json()).map(|e| e.to_string()).collect();
         if by_parser.is_empty() != *good && !new.contains("${") || by_schema.is_empty() != *good && !new.contains("${")
         {
-            wrong.push_str(&format!("{old} → {new}: {good}\nparser {by_parser:#?}\nschema {by_schema:#?}\n"));
+            wrong.push(format!("{old} → {new}: {good}\nparser {by_parser:#?}\nschema {by_schema:#?}"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert!(compared >= 100, "{compared}");
 }
 
@@ -197,7 +197,7 @@ fn the_schema_lets_variables_stand_where_text_may_stand() {
 fn is_current(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("MODELSWAP_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
+        std::fs::write(&path, text).expect("docs/ can be written");
     }
     let there = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(there == text, "{file} is not what the types say: run `MODELSWAP_BLESS=1 cargo test --test plan_schema`");
@@ -226,11 +226,9 @@ fn every_key_is_described() {
             }
         }
         for (key, inner) in map {
-            match inner {
-                serde_json::Value::Array(items) => {
-                    items.iter().for_each(|i| below(i, &format!("{path}/{key}"), without))
-                }
-                _ => below(inner, &format!("{path}/{key}"), without),
+            let path = format!("{path}/{key}");
+            for item in inner.as_array().map_or(std::slice::from_ref(inner), Vec::as_slice) {
+                below(item, &path, without);
             }
         }
     }

@@ -176,11 +176,10 @@ fn bad_yaml(error: &serde_saphyr::Error, text: &str) -> BadYaml {
     let plain = serde_saphyr::render_options! { snippets: serde_saphyr::SnippetMode::Off };
     let why = error.render_with_options(plain);
     let suffix = at.map(|l| format!(" at line {}, column {}", l.line(), l.column())).unwrap_or_default();
-    let why = match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => {
-            format!("`{key}` is written twice in one map")
-        }
-        _ => why.strip_suffix(&suffix).unwrap_or(&why).to_owned(),
+    let why = if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error.without_snippet() {
+        format!("`{key}` is written twice in one map")
+    } else {
+        why.strip_suffix(&suffix).unwrap_or(&why).to_owned()
     };
     let too_much = why.contains("recursion limit") || is_limit(error);
     BadYaml { why, mark: at.map(|l| found_by_line(text, mark_of(l))), too_much }
@@ -188,16 +187,17 @@ fn bad_yaml(error: &serde_saphyr::Error, text: &str) -> BadYaml {
 
 fn is_limit(error: &serde_saphyr::Error) -> bool {
     use serde_saphyr::Error as E;
-    match error.without_snippet() {
-        E::AliasError { error, .. } => is_limit(error),
-        other => matches!(
-            other,
-            E::Budget { .. }
-                | E::AliasReplayLimitExceeded { .. }
-                | E::AliasExpansionLimitExceeded { .. }
-                | E::AliasReplayStackDepthExceeded { .. }
-        ),
+    let error = error.without_snippet();
+    if let E::AliasError { error, .. } = error {
+        return is_limit(error);
     }
+    matches!(
+        error,
+        E::Budget { .. }
+            | E::AliasReplayLimitExceeded { .. }
+            | E::AliasExpansionLimitExceeded { .. }
+            | E::AliasReplayStackDepthExceeded { .. }
+    )
 }
 
 /// An error of the scanner knows its line and column only.
@@ -292,7 +292,7 @@ impl<'de> Visitor<'de> for KindVisitor {
 mod tests {
     use super::*;
 
-    fn shown<'t>(text: &'t str, mark: Mark) -> &'t str {
+    fn shown(text: &str, mark: Mark) -> &str {
         &text[mark.offset..mark.offset + mark.len]
     }
 
@@ -349,11 +349,11 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for n in 1..10 {
             let all = vec![format!("*a{}", n - 1); 10].join(", ");
-            bomb.push_str(&format!("a{n}: &a{n} [{all}]\n"));
+            bomb = format!("{bomb}a{n}: &a{n} [{all}]\n");
         }
         let nested = "[".repeat(20_000);
         let lists = "- ".repeat(20_000);
-        let maps = (0..5_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>();
+        let maps = (0..5_000).map(|n| " ".repeat(n) + "a:\n").collect::<String>();
         for text in [&bomb, &nested, &lists, &maps[..1_000_000], "a: &a [*a]"] {
             assert!(read(text).is_err());
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::values;
-use crate::ids::EnvironmentName;
+use crate::ids::{EnvironmentName, RouterName};
 use crate::plan::draft::Draft;
 use crate::plan::finding::Note;
 use crate::plan::model::{Access, Auth, Endpoints, Environment, Router, Runs, Secret, Serves};
@@ -129,8 +129,11 @@ fn endpoints(name: &EnvironmentName, environment: &Environment, draft: &Draft, p
         }
         Endpoints::TargetGroup { target_group } => match draft.routers.get(target_group) {
             None => {
-                let hint =
-                    nearest::hint(target_group.as_str(), draft.routers.keys().map(|r| r.as_str()), "the routers are");
+                let hint = nearest::hint(
+                    target_group.as_str(),
+                    draft.routers.keys().map(RouterName::as_str),
+                    "the routers are",
+                );
                 let says = format!("there is no router `{target_group}`");
                 notes.push(Note::error("unknown-router", path.key("target_group"), says).help(hint));
             }

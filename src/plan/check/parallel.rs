@@ -37,7 +37,7 @@ impl Touched {
             let here = path.key(step.action.kind());
             match &step.action {
                 Action::Provision(on) | Action::Teardown(on) => {
-                    self.add("environment", meaning(&on.environment), true, &here)
+                    self.add("environment", meaning(&on.environment), true, &here);
                 }
                 Action::Attach(a) => {
                     self.add("environment", meaning(&a.environment), false, &here);

@@ -216,7 +216,7 @@ fn propagation(record: &Route53, path: &Path, notes: &mut Vec<Note>) {
 fn behind(name: &RouterName, record: &Route53, draft: &Draft, path: &Path, notes: &mut Vec<Note>) {
     let Some(next) = &record.behind else { return };
     if !draft.routers.contains_key(next) {
-        let hint = nearest::hint(next.as_str(), draft.routers.keys().map(|r| r.as_str()), "the routers are");
+        let hint = nearest::hint(next.as_str(), draft.routers.keys().map(RouterName::as_str), "the routers are");
         notes.push(Note::error("unknown-router", path.clone(), format!("there is no router `{next}`")).help(hint));
         return;
     }
