@@ -133,7 +133,7 @@ impl fmt::Display for Span {
         let mut text = String::new();
         for (n, unit) in [(h, "h"), (m, "m"), (s, "s"), (rest, "ms")] {
             if n > 0 {
-                text.push_str(&format!("{n}{unit}"));
+                text = format!("{text}{n}{unit}");
             }
         }
         f.pad(if text.is_empty() { "0s" } else { &text })

@@ -117,7 +117,12 @@ fn every_rule_says_its_code_and_nothing_else() {
         ("too-long", "after: 24h", "after: 9999h", ""),
         // environments
         ("reserved-name", "  a:\n    runs", "  live:\n    runs", "unknown-environment unknown-environment"),
-        ("one-kind", "process: {command: [serve, b], grace: 2m}", "process: {command: [serve, b]}\n      command: {start: [a], stop: [b], status: [c]}", ""),
+        (
+            "one-kind",
+            "process: {command: [serve, b], grace: 2m}",
+            "process: {command: [serve, b]}\n      command: {start: [a], stop: [b], status: [c]}",
+            "",
+        ),
         ("no-program", "command: [serve, b]", "command: []", ""),
         ("shell-line", "command: [serve, b]", "command: [serve b]", ""),
         ("zero-length", "grace: 2m", "grace: 0s", ""),
@@ -131,7 +136,12 @@ fn every_rule_says_its_code_and_nothing_else() {
         ("zero", "server: vllm", "server: vllm, proof_tokens: 0", ""),
         ("secret-in-plan", "grace: 2m", "grace: 2m, env: {HF_TOKEN: abc}", ""),
         // the balancer
-        ("no-listener", "rule: {listener: \"arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener/app/edge/50dc/f2f7\", host: chat.example.com}", "rule: default", ""),
+        (
+            "no-listener",
+            "rule: {listener: \"arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener/app/edge/50dc/f2f7\", host: chat.example.com}",
+            "rule: default",
+            "",
+        ),
         ("two-listeners", "floor: 2", "listener: x", ""),
         ("no-condition", ", host: chat.example.com}", "}", ""),
         ("bad-arn", "arn:aws:elasticloadbalancing:eu-west-1:111122223333:listener/app/edge/50dc/f2f7", "arn:x", ""),
@@ -141,12 +151,27 @@ fn every_rule_says_its_code_and_nothing_else() {
         ("unknown-environment", "target_groups: {a: chat-a, b: chat-b}", "target_groups: {a: x, b: y, c: z}", ""),
         ("same-target", "target_groups: {a: chat-a, b: chat-b}", "target_groups: {a: chat, b: chat}", ""),
         // the record
-        ("one-of", "name: chat.example.com\n      values", "name: chat.example.com\n      weighted: {a: x, b: y}\n      values", ""),
+        (
+            "one-of",
+            "name: chat.example.com\n      values",
+            "name: chat.example.com\n      weighted: {a: x, b: y}\n      values",
+            "",
+        ),
         ("one-of", "      values: {a: [203.0.113.10], b: [203.0.113.20]}\n", "", ""),
         ("not-in-zone", "zone: example.com", "zone: example.org", ""),
-        ("cname-at-top", "name: chat.example.com\n      values: {a: [203.0.113.10], b: [203.0.113.20]}", "name: example.com\n      values: {a: {CNAME: [x.y]}, b: {CNAME: [z.y]}}", ""),
+        (
+            "cname-at-top",
+            "name: chat.example.com\n      values: {a: [203.0.113.10], b: [203.0.113.20]}",
+            "name: example.com\n      values: {a: {CNAME: [x.y]}, b: {CNAME: [z.y]}}",
+            "",
+        ),
         ("unlike-types", "a: [203.0.113.10]", "a: {A: [203.0.113.10], TXT: [x]}", ""),
-        ("cname-not-alone", "a: [203.0.113.10], b: [203.0.113.20]", "a: {A: [203.0.113.1], CNAME: [x.y]}, b: {A: [203.0.113.2], CNAME: [z.y]}", "cname-not-alone"),
+        (
+            "cname-not-alone",
+            "a: [203.0.113.10], b: [203.0.113.20]",
+            "a: {A: [203.0.113.1], CNAME: [x.y]}, b: {A: [203.0.113.2], CNAME: [z.y]}",
+            "cname-not-alone",
+        ),
         ("bad-type", "a: [203.0.113.10], b: [203.0.113.20]", "a: {NS: [x.y]}, b: {NS: [z.y]}", "bad-type"),
         ("bad-record", "a: [203.0.113.10]", "a: {A: [chat.example.org]}", ""),
         ("same-target", "b: [203.0.113.20]", "b: [203.0.113.10]", ""),
@@ -154,7 +179,12 @@ fn every_rule_says_its_code_and_nothing_else() {
         ("circle", "      values:", "      behind: record\n      values:", ""),
         ("unknown-router", "      values:", "      behind: balancr\n      values:", ""),
         ("same-target", "values: {a: [203.0.113.10], b: [203.0.113.20]}", "weighted: {a: x, b: x}", ""),
-        ("bad-zone", "values: {a: [203.0.113.10], b: [203.0.113.20]}", "values: {a: [203.0.113.10], b: [203.0.113.20]}\n  other:\n    route53:\n      zone: example.com\n      name: o.example.com\n      behind: balancer\n      aliases: {a: {target: x.y, zone: example.com}, b: {target: z.y, zone: Z32O12XQLNTSW2}}", ""),
+        (
+            "bad-zone",
+            "values: {a: [203.0.113.10], b: [203.0.113.20]}",
+            "values: {a: [203.0.113.10], b: [203.0.113.20]}\n  other:\n    route53:\n      zone: example.com\n      name: o.example.com\n      behind: balancer\n      aliases: {a: {target: x.y, zone: example.com}, b: {target: z.y, zone: Z32O12XQLNTSW2}}",
+            "",
+        ),
         // gates and witness
         ("bad-url", "url: /v1/models", "url: v1/models", ""),
         ("bad-status", "url: /v1/models", "url: /v1/models, status: 20", ""),
@@ -165,16 +195,41 @@ fn every_rule_says_its_code_and_nothing_else() {
         ("unknown-environment", "provision: next", "provision: nxt", ""),
         ("unknown-gate", "gates: [golden]}\n  - restore", "gates: [golden, silver]}\n  - restore", ""),
         ("no-runs", "    runs:\n      process: {command: [serve, b], grace: 2m}\n", "", "no-runs"),
-        ("not-a-balancer", "attach: {environment: next, router: balancer}", "attach: {environment: next, router: record}", ""),
-        ("fixed-ttl", "lower_ttl: {router: record, to: 60s}", "lower_ttl: {router: balancer}\n  - lower_ttl: {router: record}", "ttl-not-restored"),
-        ("unchecked-swap", "  - check: {environment: next, gates: [golden, answers]}\n", "  - check: {environment: live, gates: [golden, answers]}\n", "unchecked-swap"),
-        ("swap-to-live", "swap: {router: balancer, to: next}", "swap: {router: balancer, to: live}", "drain-before-swap teardown-before-swap"),
+        (
+            "not-a-balancer",
+            "attach: {environment: next, router: balancer}",
+            "attach: {environment: next, router: record}",
+            "",
+        ),
+        (
+            "fixed-ttl",
+            "lower_ttl: {router: record, to: 60s}",
+            "lower_ttl: {router: balancer}\n  - lower_ttl: {router: record}",
+            "ttl-not-restored",
+        ),
+        (
+            "unchecked-swap",
+            "  - check: {environment: next, gates: [golden, answers]}\n",
+            "  - check: {environment: live, gates: [golden, answers]}\n",
+            "unchecked-swap",
+        ),
+        (
+            "swap-to-live",
+            "swap: {router: balancer, to: next}",
+            "swap: {router: balancer, to: live}",
+            "drain-before-swap teardown-before-swap",
+        ),
         ("drain-before-swap", "  - provision: next", "  - drain: previous\n  - provision: next", ""),
         ("teardown-before-swap", "  - swap: {router: record, when: settled}\n", "", "drain-before-swap"),
         ("teardown-without-drain", "    - drain: previous\n", "", ""),
         ("nothing-to-restore", "  - lower_ttl: {router: record, to: 60s}\n", "", ""),
         ("ttl-not-restored", "  - restore_ttl: record\n", "", ""),
-        ("late-lower-ttl", "  - restore_ttl: record\n", "  - lower_ttl: {router: record}\n  - restore_ttl: record\n", ""),
+        (
+            "late-lower-ttl",
+            "  - restore_ttl: record\n",
+            "  - lower_ttl: {router: record}\n  - restore_ttl: record\n",
+            "",
+        ),
         ("not-whole-seconds", "to: 60s", "to: 1500ms", ""),
         ("zero-length", "for: 15m", "for: 0s", ""),
         ("bake-reads-nothing", "for: 15m, gates: [golden]", "for: 15m", ""),
@@ -183,19 +238,30 @@ fn every_rule_says_its_code_and_nothing_else() {
         ("no-check", "- provision: next", "- provision: next\n  - run: {do: [x], undo: [y]}", ""),
         ("no-undo", "- provision: next", "- provision: next\n  - run: {do: [x], check: [y]}", ""),
         ("same-step-name", "- provision: next", "- {provision: next, name: p}\n  - {wait: 1s, name: p}", ""),
-        ("not-in-finalize", "    - drain: previous", "    - attach: {environment: next, router: balancer}\n    - drain: previous", ""),
+        (
+            "not-in-finalize",
+            "    - drain: previous",
+            "    - attach: {environment: next, router: balancer}\n    - drain: previous",
+            "",
+        ),
         ("nothing-there", "- provision: next", "- provision: next\n  - parallel: []", ""),
         ("branches-collide", "- provision: next", "- parallel: [{provision: next}, {check: next}]", ""),
-        ("too-deep", "- provision: next", "- provision: next\n  - parallel: [{parallel: [{parallel: [{parallel: [{parallel: [{wait: 1s}]}]}]}]}]", ""),
+        (
+            "too-deep",
+            "- provision: next",
+            "- provision: next\n  - parallel: [{parallel: [{parallel: [{parallel: [{parallel: [{wait: 1s}]}]}]}]}]",
+            "",
+        ),
     ];
-    let mut wrong = String::new();
+    let mut wrong = Vec::new();
     for (code, old, new, follows) in cases {
         let mut expected: Vec<&str> = std::iter::once(*code).chain(follows.split_whitespace()).collect();
         let mut found = codes(&with(old, new));
-        (expected.sort_unstable(), found.sort_unstable());
+        expected.sort_unstable();
+        found.sort_unstable();
         if found != expected {
-            wrong.push_str(&format!("{old} → {new}\nexpected {expected:?}, found {found:?}\n{}", shown(&with(old, new))));
+            wrong.push(format!("{old} → {new}\nexpected {expected:?}, found {found:?}\n{}", shown(&with(old, new))));
         }
     }
-    assert!(wrong.is_empty(), "{wrong}");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

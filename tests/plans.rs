@@ -4,9 +4,14 @@ use modelswap::plan::{Vars, parse};
 
 fn plans() -> Vec<(String, String)> {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("plans");
-    let files = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    let yaml = files.filter(|path| path.extension().is_some_and(|e| e == "yaml"));
-    yaml.map(|path| (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap())).collect()
+    let files = std::fs::read_dir(directory).expect("plans/ is there");
+    let paths = files.map(|entry| entry.expect("an entry").path());
+    let yaml = paths.filter(|path| path.extension().is_some_and(|e| e == "yaml"));
+    let read = |path: std::path::PathBuf| {
+        let name = path.file_name().expect("a file has a name").to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).expect("a plan can be read"))
+    };
+    yaml.map(read).collect()
 }
 
 #[test]

@@ -6,9 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::finding::Note;
 use super::misfit;
-use super::model::{
-    Aws, Environment, Finalize, Gate, OnFailure, Plan, Release, Router, Step, Witness,
-};
+use super::model::{Aws, Environment, Finalize, Gate, OnFailure, Plan, Release, Router, Step, Witness};
 use super::path::Path;
 use super::source::Source;
 use super::tree::{Kind, Node};
@@ -43,8 +41,20 @@ pub(crate) struct DraftFinalize {
 }
 
 const KEYS: &[&str] = &[
-    "version", "service", "state", "aws", "vars", "release", "environments", "routers", "gates", "witness", "on_failure",
-    "acknowledge", "steps", "finalize",
+    "version",
+    "service",
+    "state",
+    "aws",
+    "vars",
+    "release",
+    "environments",
+    "routers",
+    "gates",
+    "witness",
+    "on_failure",
+    "acknowledge",
+    "steps",
+    "finalize",
 ];
 const NEEDED: &[&str] = &["version", "service", "release", "environments", "routers", "steps"];
 
@@ -132,7 +142,7 @@ impl Reader<'_> {
         V: DeserializeOwned,
     {
         let Kind::Map(entries) = &node.kind else {
-            self.section::<BTreeMap<String, serde::de::IgnoredAny>>(node, path);
+            self.section::<serde_json::Map<String, serde_json::Value>>(node, path);
             return BTreeMap::new();
         };
         let mut things = BTreeMap::new();
@@ -160,9 +170,10 @@ impl Reader<'_> {
         if let Some(Node { kind: Kind::List(branches), .. }) = node.get("parallel") {
             let path = path.key("parallel");
             for (at, branch) in branches.iter().enumerate() {
-                match &branch.kind {
-                    Kind::List(_) => drop(self.steps(branch, &path.item(at))),
-                    _ => drop(self.step(branch, &path.item(at))),
+                if matches!(branch.kind, Kind::List(_)) {
+                    self.steps(branch, &path.item(at));
+                } else {
+                    self.step(branch, &path.item(at));
                 }
             }
         }

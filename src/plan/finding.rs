@@ -142,7 +142,8 @@ impl Finding {
 fn harmless(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let unsafe_here = c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let unsafe_here =
+                c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
             let escaped = unsafe_here.then(|| c.escape_default());
             let plain = (!unsafe_here).then_some(c);
             escaped.into_iter().flatten().chain(plain)
@@ -181,7 +182,8 @@ impl Diagnostic for Finding {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let main = self.mark.map(|m| LabeledSpan::new_primary_with_span(None, (m.offset, m.len)))?;
-        let also = self.also.iter().map(|(m, label)| LabeledSpan::new_with_span(Some(label.clone()), (m.offset, m.len)));
+        let also =
+            self.also.iter().map(|(m, label)| LabeledSpan::new_with_span(Some(label.clone()), (m.offset, m.len)));
         Some(Box::new(std::iter::once(main).chain(also)))
     }
 }

@@ -77,7 +77,7 @@ fn hint_for_type(expected: &str, node: Option<&Node>, source: &Source) -> Option
         }
         Kind::Text(_) | Kind::Null if expected == "a list" => Some("write a list: `[a, b]`".to_owned()),
         Kind::Null => Some("give it a value, or leave the key out".to_owned()),
-        _ => None,
+        Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) | Kind::Map(_) => None,
     }
 }
 

@@ -43,7 +43,10 @@ mod tests {
 
     #[test]
     fn a_hint_says_what_exists() {
-        assert_eq!(hint("blanacer", ["balancer", "record"], "there are"), "did you mean `balancer`? there are `balancer` and `record`");
+        assert_eq!(
+            hint("blanacer", ["balancer", "record"], "there are"),
+            "did you mean `balancer`? there are `balancer` and `record`"
+        );
         assert_eq!(hint("x", [], "there are"), "there are none");
         assert_eq!(hint("x", ["a"], "there is"), "there is `a`");
     }

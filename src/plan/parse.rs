@@ -75,7 +75,9 @@ fn readable(name: &str, text: &str) -> Result<tree::Node, Box<Finding>> {
     match tree.kind {
         Kind::Map(_) => Ok(tree),
         Kind::Null => Err(refused("empty", None, "the plan is empty", None)),
-        _ => Err(refused("wrong-type", Some(tree.mark), "a plan is a map: `version: 1`, `service: ...`", None)),
+        Kind::Bool(_) | Kind::Number(_) | Kind::Text(_) | Kind::List(_) => {
+            Err(refused("wrong-type", Some(tree.mark), "a plan is a map: `version: 1`, `service: ...`", None))
+        }
     }
 }
 

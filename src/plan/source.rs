@@ -107,7 +107,7 @@ struct Walk<'t> {
     entry: Option<&'t Entry>,
 }
 
-impl<'t> Walk<'t> {
+impl Walk<'_> {
     /// Lists and maps have no end of their own in the text, so their key stands for them, or their first key.
     fn mark(self, on_key: bool) -> Option<Mark> {
         match (&self.node.kind, self.entry) {
@@ -124,7 +124,7 @@ impl<'t> Walk<'t> {
     }
 
     /// One turn along a written path. Names may have dots, so the longest key that fits is taken.
-    fn named<'p>(self, rest: &'p str) -> Option<(Self, &'p str)> {
+    fn named(self, rest: &str) -> Option<(Self, &str)> {
         if let Some(inner) = rest.strip_prefix('[') {
             let (index, left) = inner.split_once(']')?;
             let item = self.node.items().get(index.parse::<usize>().ok()?)?;

@@ -14,7 +14,9 @@ pub const BYTES_MAX: usize = 1 << 20;
 /// A finding, when there is no such file, it is a directory, or [`from_bytes`] refuses what is in it.
 pub fn from_file(path: &Path) -> Result<String, Box<Finding>> {
     let name = path.display().to_string();
-    let cannot = |why: &str| Box::new(Finding::of_text("unreadable", (&name, ""), None, &format!("cannot read {name}: {why}"), None));
+    let cannot = |why: &str| {
+        Box::new(Finding::of_text("unreadable", (&name, ""), None, &format!("cannot read {name}: {why}"), None))
+    };
     let file = std::fs::File::open(path).map_err(|e| cannot(&e.to_string()))?;
     if file.metadata().is_ok_and(|m| m.is_dir()) {
         return Err(cannot("it is a directory; name a file in it"));
@@ -30,7 +32,8 @@ pub fn from_file(path: &Path) -> Result<String, Box<Finding>> {
 /// # Errors
 /// A finding, when it is too large, no UTF-8, or has characters that no text has.
 pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<String, Box<Finding>> {
-    let refused = |code, says: &str| Box::new(Finding::of_text(code, (name, ""), None, &format!("{name} {says}"), None));
+    let refused =
+        |code, says: &str| Box::new(Finding::of_text(code, (name, ""), None, &format!("{name} {says}"), None));
     if bytes.len() > BYTES_MAX {
         return Err(refused("too-large", "is larger than 1 MiB, which no plan is"));
     }

@@ -89,7 +89,9 @@ pub fn read(text: &str) -> Result<Node, BadYaml> {
         match reader.spawn_scoped(scope, read).map(std::thread::ScopedJoinHandle::join) {
             Ok(Ok(result)) => result,
             Ok(Err(panic)) => std::panic::resume_unwind(panic),
-            Err(e) => Err(BadYaml { why: format!("cannot start a thread to read it: {e}"), mark: None, too_much: false }),
+            Err(e) => {
+                Err(BadYaml { why: format!("cannot start a thread to read it: {e}"), mark: None, too_much: false })
+            }
         }
     })
 }
@@ -104,7 +106,6 @@ fn options() -> serde_saphyr::Options {
             max_aliases: 1_000,
             max_anchors: 1_000,
             max_merge_keys: 1_000,
-            max_documents: 1,
             // A long comment before a key is good style, not an attack: the size of the text bounds it.
             max_buffered_comment_events: usize::MAX,
         },
@@ -154,9 +155,7 @@ impl Node {
             Kind::Number(n) => Value::Number(n.clone()),
             Kind::Text(t) => Value::String(t.clone()),
             Kind::List(items) => items.iter().map(Self::to_json).collect(),
-            Kind::Map(entries) => {
-                Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect())
-            }
+            Kind::Map(entries) => Value::Object(entries.iter().map(|e| (e.key.clone(), e.value.to_json())).collect()),
         }
     }
 }
@@ -177,9 +176,10 @@ fn bad_yaml(error: &serde_saphyr::Error, text: &str) -> BadYaml {
     let plain = serde_saphyr::render_options! { snippets: serde_saphyr::SnippetMode::Off };
     let why = error.render_with_options(plain);
     let suffix = at.map(|l| format!(" at line {}, column {}", l.line(), l.column())).unwrap_or_default();
-    let why = match error.without_snippet() {
-        serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } => format!("`{key}` is written twice in one map"),
-        _ => why.strip_suffix(&suffix).unwrap_or(&why).to_owned(),
+    let why = if let serde_saphyr::Error::DuplicateMappingKey { key: Some(key), .. } = error.without_snippet() {
+        format!("`{key}` is written twice in one map")
+    } else {
+        why.strip_suffix(&suffix).unwrap_or(&why).to_owned()
     };
     let too_much = why.contains("recursion limit") || is_limit(error);
     BadYaml { why, mark: at.map(|l| found_by_line(text, mark_of(l))), too_much }
@@ -187,22 +187,27 @@ fn bad_yaml(error: &serde_saphyr::Error, text: &str) -> BadYaml {
 
 fn is_limit(error: &serde_saphyr::Error) -> bool {
     use serde_saphyr::Error as E;
-    match error.without_snippet() {
-        E::AliasError { error, .. } => is_limit(error),
-        other => matches!(
-            other,
-            E::Budget { .. }
-                | E::AliasReplayLimitExceeded { .. }
-                | E::AliasExpansionLimitExceeded { .. }
-                | E::AliasReplayStackDepthExceeded { .. }
-        ),
+    let error = error.without_snippet();
+    if let E::AliasError { error, .. } = error {
+        return is_limit(error);
     }
+    matches!(
+        error,
+        E::Budget { .. }
+            | E::AliasReplayLimitExceeded { .. }
+            | E::AliasExpansionLimitExceeded { .. }
+            | E::AliasReplayStackDepthExceeded { .. }
+    )
 }
 
 /// An error of the scanner knows its line and column only.
 fn found_by_line(text: &str, mark: Mark) -> Mark {
     if mark.offset > 0 || (mark.line <= 1 && mark.column <= 1) {
-        return Mark { offset: mark.offset.min(text.len()), len: mark.len.min(text.len() - mark.offset.min(text.len())), ..mark };
+        return Mark {
+            offset: mark.offset.min(text.len()),
+            len: mark.len.min(text.len() - mark.offset.min(text.len())),
+            ..mark
+        };
     }
     let before: usize = text.split_inclusive('\n').take(mark.line - 1).map(str::len).sum();
     let line = text[before..].lines().next().unwrap_or_default();
@@ -287,7 +292,7 @@ impl<'de> Visitor<'de> for KindVisitor {
 mod tests {
     use super::*;
 
-    fn shown<'t>(text: &'t str, mark: Mark) -> &'t str {
+    fn shown(text: &str, mark: Mark) -> &str {
         &text[mark.offset..mark.offset + mark.len]
     }
 
@@ -344,11 +349,11 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for n in 1..10 {
             let all = vec![format!("*a{}", n - 1); 10].join(", ");
-            bomb.push_str(&format!("a{n}: &a{n} [{all}]\n"));
+            bomb = format!("{bomb}a{n}: &a{n} [{all}]\n");
         }
         let nested = "[".repeat(20_000);
         let lists = "- ".repeat(20_000);
-        let maps = (0..5_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect::<String>();
+        let maps = (0..5_000).map(|n| " ".repeat(n) + "a:\n").collect::<String>();
         for text in [&bomb, &nested, &lists, &maps[..1_000_000], "a: &a [*a]"] {
             assert!(read(text).is_err());
         }

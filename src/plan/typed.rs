@@ -98,7 +98,15 @@ fn found_in_words(found: Unexpected<'_>) -> String {
         Unexpected::Map => "a map".to_owned(),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Unit | Unexpected::Option => "nothing".to_owned(),
-        other => other.to_string(),
+        Unexpected::Char(_)
+        | Unexpected::Bytes(_)
+        | Unexpected::NewtypeStruct
+        | Unexpected::Enum
+        | Unexpected::UnitVariant
+        | Unexpected::NewtypeVariant
+        | Unexpected::TupleVariant
+        | Unexpected::StructVariant
+        | Unexpected::Other(_) => found.to_string(),
     }
 }
 
@@ -148,10 +156,7 @@ impl<'de> Deserializer<'de> for Typed<'_> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Misfit> {
-        match &self.0.kind {
-            Kind::Null => Err(Misfit::of(What::Nothing)),
-            _ => visitor.visit_some(self),
-        }
+        if self.0.kind == Kind::Null { Err(Misfit::of(What::Nothing)) } else { visitor.visit_some(self) }
     }
 
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Misfit> {
@@ -230,9 +235,8 @@ impl<'de> MapAccess<'de> for Entries<'_> {
         let Some(entry) = self.rest.next() else { return Ok(None) };
         self.value = Some(entry);
         let key: StrDeserializer<'_, Misfit> = entry.key.as_str().into_deserializer();
-        seed.deserialize(key).map(Some).map_err(|e| match e.what {
-            What::UnknownKey { .. } => e,
-            _ => e.under(Turn::Key(entry.key.clone())),
+        seed.deserialize(key).map(Some).map_err(|e| {
+            if matches!(e.what, What::UnknownKey { .. }) { e } else { e.under(Turn::Key(entry.key.clone())) }
         })
     }
 

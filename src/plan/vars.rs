@@ -64,10 +64,8 @@ struct Work<'v> {
 impl Work<'_> {
     /// The plan's own values, with what is given from outside over them.
     fn declared(&mut self, tree: &mut Node) {
-        let entries = match &mut tree.kind {
-            Kind::Map(entries) => entries.iter_mut().find(|e| e.key == "vars"),
-            _ => None,
-        };
+        let Kind::Map(top) = &mut tree.kind else { return };
+        let entries = top.iter_mut().find(|e| e.key == "vars");
         if let Some(Entry { value: Node { kind: Kind::Map(entries), .. }, .. }) = entries {
             for entry in entries.iter_mut() {
                 self.walk(&mut entry.value, &Path::of("vars").key(&entry.key));
@@ -139,10 +137,12 @@ impl Work<'_> {
 
     /// A `--var` that nothing asks for is a slip of the pen.
     fn unused(&mut self, tree: &Node) {
-        let declared: Vec<_> = tree.get("vars").map(Node::entries).unwrap_or_default().iter().map(|e| e.key.as_str()).collect();
+        let declared: Vec<_> =
+            tree.get("vars").map(Node::entries).unwrap_or_default().iter().map(|e| e.key.as_str()).collect();
         for name in self.vars.given.keys() {
             if !declared.contains(&name.as_str()) && !self.used.contains(name) {
-                let exist = declared.iter().copied().chain(self.used.iter().map(String::as_str)).collect::<BTreeSet<_>>();
+                let exist =
+                    declared.iter().copied().chain(self.used.iter().map(String::as_str)).collect::<BTreeSet<_>>();
                 let hint = nearest::hint(name, exist.iter().copied(), "the plan has");
                 let says = format!("the variable `{name}` was given, but the plan never asks for it");
                 self.notes.push(Note::error("unknown-variable", Path::of("vars"), says).on_key().help(hint));
@@ -164,12 +164,11 @@ impl Work<'_> {
         };
         for (name, value) in given {
             let kind = Kind::Text(value.clone());
-            match entries.iter_mut().find(|e| e.key == *name) {
-                Some(entry) => entry.value.kind = kind,
-                None => {
-                    let value = Node { kind, mark: Mark::default() };
-                    entries.push(Entry { key: name.clone(), mark: Mark::default(), value });
-                }
+            if let Some(entry) = entries.iter_mut().find(|e| e.key == *name) {
+                entry.value.kind = kind;
+            } else {
+                let value = Node { kind, mark: Mark::default() };
+                entries.push(Entry { key: name.clone(), mark: Mark::default(), value });
             }
         }
     }
@@ -207,8 +206,9 @@ impl Bad {
                 Note::error("env-not-set", path, format!("the environment variable `{name}` is granted but not set"))
             }
             Self::NoFamily(name) => {
-                Note::error("unknown-variable", path, format!("`${{{name}}}` is no variable of a plan"))
-                    .help(format!("write `${{var.NAME}}` or `${{env.NAME}}`; `$${{{name}}}` when the text itself is meant"))
+                Note::error("unknown-variable", path, format!("`${{{name}}}` is no variable of a plan")).help(format!(
+                    "write `${{var.NAME}}` or `${{env.NAME}}`; `$${{{name}}}` when the text itself is meant"
+                ))
             }
         }
     }
@@ -227,7 +227,7 @@ mod tests {
 
     #[test]
     fn strings_are_expanded_wherever_they_stand_and_however_they_are_quoted() {
-        let text = "vars: {r: one}\na: ${var.r}\nb: \"x-${var.r}-${var.r}\"\nc: ['${var.r}', $${var.r}, $5]\n";
+        let text = "vars: {r: one}\na: ${var.r}\nb: \"x-${var.r}-${var.r}\"\nc: ['${var.r}', '$${var.r}', $5]\n";
         let value = expanded(text, &Vars::none()).unwrap();
         assert_eq!(value["a"], "one");
         assert_eq!(value["b"], "x-one-one");
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn growth_is_bounded() {
         let vars = Vars::none().var("big", "x".repeat(1 << 20));
-        let text = format!("a: [{}]\n", vec!["'${var.big}'"; 10].join(", "));
+        let text = format!("a: [{}]\n", ["'${var.big}'"; 10].join(", "));
         assert!(expanded(&text, &vars).unwrap_err()[0].contains("4 MiB"));
     }
 }

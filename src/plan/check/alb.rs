@@ -57,7 +57,8 @@ fn one(alb: &Alb, draft: &Draft, path: &Path, notes: &mut Vec<Note>) {
             arn(group, "targetgroup/", draft.aws.as_ref(), &here, notes);
         }
         if let Some((other, place)) = seen.insert(group, (environment, here.clone())) {
-            let says = format!("`{environment}` and `{other}` share a target group, so traffic cannot move between them");
+            let says =
+                format!("`{environment}` and `{other}` share a target group, so traffic cannot move between them");
             notes.push(Note::error("same-target", here, says).also(place, "the other"));
         }
     }
@@ -74,7 +75,10 @@ fn arn(arn: &str, kind: &str, aws: Option<&Aws>, path: &Path, notes: &mut Vec<No
         notes.push(bad_arn(arn, kind, path));
         return;
     };
-    if *scheme != "arn" || !partition.starts_with("aws") || *service != "elasticloadbalancing" || !resource.starts_with(kind)
+    if *scheme != "arn"
+        || !partition.starts_with("aws")
+        || *service != "elasticloadbalancing"
+        || !resource.starts_with(kind)
     {
         notes.push(bad_arn(arn, kind, path));
         return;
@@ -87,6 +91,10 @@ fn arn(arn: &str, kind: &str, aws: Option<&Aws>, path: &Path, notes: &mut Vec<No
 }
 
 fn bad_arn(arn: &str, kind: &str, path: &Path) -> Note {
-    let says = format!("`{arn}` is not the ARN of a {}", if kind.starts_with("listener") { "listener of an ALB" } else { "target group" });
-    Note::error("bad-arn", path.clone(), says).help(format!("it looks like arn:aws:elasticloadbalancing:REGION:ACCOUNT:{kind}..."))
+    let says = format!(
+        "`{arn}` is not the ARN of a {}",
+        if kind.starts_with("listener") { "listener of an ALB" } else { "target group" }
+    );
+    Note::error("bad-arn", path.clone(), says)
+        .help(format!("it looks like arn:aws:elasticloadbalancing:REGION:ACCOUNT:{kind}..."))
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::values;
-use crate::ids::EnvironmentName;
+use crate::ids::{EnvironmentName, RouterName};
 use crate::plan::draft::Draft;
 use crate::plan::finding::Note;
-use crate::plan::model::{Auth, Access, Endpoints, Environment, Router, Runs, Secret, Serves};
+use crate::plan::model::{Access, Auth, Endpoints, Environment, Router, Runs, Secret, Serves};
 use crate::plan::nearest;
 use crate::plan::path::Path;
 
@@ -129,13 +129,19 @@ fn endpoints(name: &EnvironmentName, environment: &Environment, draft: &Draft, p
         }
         Endpoints::TargetGroup { target_group } => match draft.routers.get(target_group) {
             None => {
-                let hint = nearest::hint(target_group.as_str(), draft.routers.keys().map(|r| r.as_str()), "the routers are");
+                let hint = nearest::hint(
+                    target_group.as_str(),
+                    draft.routers.keys().map(RouterName::as_str),
+                    "the routers are",
+                );
                 let says = format!("there is no router `{target_group}`");
                 notes.push(Note::error("unknown-router", path.key("target_group"), says).help(hint));
             }
             Some(Some(Router::Route53(_))) => {
                 let says = format!("`{target_group}` is a record, and has no target groups");
-                notes.push(Note::error("no-target-group", path.key("target_group"), says).help("list the URLs of the servers"));
+                notes.push(
+                    Note::error("no-target-group", path.key("target_group"), says).help("list the URLs of the servers"),
+                );
             }
             Some(Some(Router::Alb(alb))) if !alb.target_groups.contains_key(name) => {
                 let says = format!("`{target_group}` has no target group for `{name}`");
@@ -157,7 +163,9 @@ fn shared_endpoints(draft: &Draft, notes: &mut Vec<Note>) {
             match seen.get(url) {
                 Some((other, place)) if *other != name => {
                     let says = format!("`{name}` answers where `{other}` does, so they cannot be told apart");
-                    notes.push(Note::error("same-endpoint", path, says).also(place.clone(), format!("here is `{other}`")));
+                    notes.push(
+                        Note::error("same-endpoint", path, says).also(place.clone(), format!("here is `{other}`")),
+                    );
                 }
                 _ => drop(seen.insert(url, (name, path))),
             }

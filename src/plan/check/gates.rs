@@ -3,7 +3,7 @@
 use super::{environments, values, walk};
 use crate::plan::draft::Draft;
 use crate::plan::finding::Note;
-use crate::plan::model::{Action, Gate};
+use crate::plan::model::{Action, Bake, Check, Gate};
 use crate::plan::path::Path;
 use crate::units::Span;
 
@@ -49,10 +49,10 @@ pub(super) fn unused(draft: &Draft, notes: &mut Vec<Note>) {
         return; // the one that is not in shape may ask it
     }
     let mut asked = std::collections::BTreeSet::new();
-    walk::each(draft, |_, step, _| match &step.action {
-        Action::Check(check) => asked.extend(&check.gates),
-        Action::Bake(bake) => asked.extend(&bake.gates),
-        _ => {}
+    walk::each(draft, |_, step, _| {
+        if let Action::Check(Check { gates, .. }) | Action::Bake(Bake { gates, .. }) = &step.action {
+            asked.extend(gates);
+        }
     });
     for name in draft.gates.keys().filter(|name| !asked.contains(name)) {
         let says = format!("no step asks the gate `{name}`");

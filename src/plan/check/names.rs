@@ -53,12 +53,24 @@ pub(super) fn covers<'a>(
     notes: &mut Vec<Note>,
 ) {
     if covered.len() < 2 {
-        let says = format!("`{}` names {} environments; traffic moves between at least two", path.last_key().unwrap_or_default(), covered.len());
+        let says = format!(
+            "`{}` names {} environments; traffic moves between at least two",
+            path.last_key().unwrap_or_default(),
+            covered.len()
+        );
         notes.push(Note::error("too-few-environments", path.clone(), says).on_key());
     }
     for name in covered.filter(|name| !draft.environments.contains_key(*name)) {
-        let hint = nearest::hint(name.as_str(), draft.environments.keys().map(EnvironmentName::as_str), "the environments are");
-        notes.push(Note::error("unknown-environment", path.key(name), format!("there is no environment `{name}`")).on_key().help(hint));
+        let hint = nearest::hint(
+            name.as_str(),
+            draft.environments.keys().map(EnvironmentName::as_str),
+            "the environments are",
+        );
+        notes.push(
+            Note::error("unknown-environment", path.key(name), format!("there is no environment `{name}`"))
+                .on_key()
+                .help(hint),
+        );
     }
 }
 
@@ -113,6 +125,9 @@ fn has_runs(role: &Role, kind: &str, draft: &Draft, path: &Path, notes: &mut Vec
     if let Some(name) = draft.environments.keys().filter(meant).find(without) {
         let says = format!("`{kind}` may be asked of `{name}`, which does not say how it is started and stopped");
         let note = Note::error("no-runs", path.clone(), says).on_key();
-        notes.push(note.also(Path::of("environments").key(name), "add `runs` here").help("or remove the step, when others start and stop it"));
+        notes.push(
+            note.also(Path::of("environments").key(name), "add `runs` here")
+                .help("or remove the step, when others start and stop it"),
+        );
     }
 }

@@ -72,7 +72,10 @@ impl Story<'_, '_> {
             Action::Teardown(t) => {
                 let asked = self.stays_asked(&t.environment, "teardown", &here);
                 if !asked && !self.so_far.drained.contains(meaning(&t.environment)) && t.environment.0 != "next" {
-                    let says = format!("nothing drains `{}` before it is stopped, so answers under way are cut off", t.environment.0);
+                    let says = format!(
+                        "nothing drains `{}` before it is stopped, so answers under way are cut off",
+                        t.environment.0
+                    );
                     let help = format!("add `drain: {}` before it", t.environment.0);
                     self.notes.push(Note::warning("teardown-without-drain", here, says).on_key().help(help));
                 }
@@ -107,7 +110,10 @@ impl Story<'_, '_> {
             let says = format!("traffic is on `{}` already", swap.to.0);
             self.notes.push(Note::warning("swap-to-live", here.key("to"), says).help("leave `to` out: it is `next`"));
         } else if !self.so_far.checked.iter().any(|checked| may_be_one(checked, to)) {
-            let says = format!("no step before this one checks `{}`, so traffic goes to what nobody has seen answer", swap.to.0);
+            let says = format!(
+                "no step before this one checks `{}`, so traffic goes to what nobody has seen answer",
+                swap.to.0
+            );
             let help = format!("add `check: {}` before it", swap.to.0);
             self.notes.push(Note::warning("unchecked-swap", here.clone(), says).on_key().help(help));
         }
@@ -129,7 +135,12 @@ impl Story<'_, '_> {
     /// Whether a router may still send traffic to what is about to be drained or stopped; says so.
     fn stays_asked(&mut self, environment: &Role, kind: &'static str, here: &Path) -> bool {
         let leaving = meaning(environment);
-        let still: Vec<_> = self.draft.routers.iter().filter(|(name, router)| self.still_leads(name, router.as_ref(), leaving)).collect();
+        let still: Vec<_> = self
+            .draft
+            .routers
+            .iter()
+            .filter(|(name, router)| self.still_leads(name, router.as_ref(), leaving))
+            .collect();
         let Some((router, _)) = still.first() else { return false };
         let code = if kind == "drain" { "drain-before-swap" } else { "teardown-before-swap" };
         let says = format!("`{kind}` of `{}`, while the router `{router}` may still lead to it", environment.0);

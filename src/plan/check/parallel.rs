@@ -36,7 +36,9 @@ impl Touched {
             let path = path.item(at);
             let here = path.key(step.action.kind());
             match &step.action {
-                Action::Provision(on) | Action::Teardown(on) => self.add("environment", meaning(&on.environment), true, &here),
+                Action::Provision(on) | Action::Teardown(on) => {
+                    self.add("environment", meaning(&on.environment), true, &here);
+                }
                 Action::Attach(a) => {
                     self.add("environment", meaning(&a.environment), false, &here);
                     self.add("router", a.router.as_str(), true, &here);

@@ -117,7 +117,11 @@ fn plain(
                 "AAAA" => format!("clients with IPv6 would stay on `{other}` for ever; give both, or neither"),
                 _ => format!("the {missing} records of `{}` would stay behind; give both, or neither", record.name),
             };
-            notes.push(Note::error("unlike-types", path.key(environment), says).help(leads).also(path.key(other), "here they are"));
+            notes.push(
+                Note::error("unlike-types", path.key(environment), says)
+                    .help(leads)
+                    .also(path.key(other), "here they are"),
+            );
         }
     }
 }
@@ -127,7 +131,11 @@ fn records(by_type: &BTreeMap<String, Vec<String>>, path: &Path, notes: &mut Vec
         notes.push(Note::error("nothing-there", path.clone(), "there is no value, so the name would vanish"));
     }
     if by_type.contains_key("CNAME") && by_type.len() > 1 {
-        notes.push(Note::error("cname-not-alone", path.clone(), "a CNAME stands alone: no other type can be beside it"));
+        notes.push(Note::error(
+            "cname-not-alone",
+            path.clone(),
+            "a CNAME stands alone: no other type can be beside it",
+        ));
     }
     for (of, values) in by_type {
         let here = path.key(of);
@@ -208,7 +216,7 @@ fn propagation(record: &Route53, path: &Path, notes: &mut Vec<Note>) {
 fn behind(name: &RouterName, record: &Route53, draft: &Draft, path: &Path, notes: &mut Vec<Note>) {
     let Some(next) = &record.behind else { return };
     if !draft.routers.contains_key(next) {
-        let hint = nearest::hint(next.as_str(), draft.routers.keys().map(|r| r.as_str()), "the routers are");
+        let hint = nearest::hint(next.as_str(), draft.routers.keys().map(RouterName::as_str), "the routers are");
         notes.push(Note::error("unknown-router", path.clone(), format!("there is no router `{next}`")).help(hint));
         return;
     }

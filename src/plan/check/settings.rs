@@ -7,7 +7,7 @@ use super::walk::{self, In};
 use crate::ids::StepId;
 use crate::plan::draft::Draft;
 use crate::plan::finding::Note;
-use crate::plan::model::{Action, Bake, Gate, Run, Step};
+use crate::plan::model::{Action, Bake, Gate, Run, Step, Wait};
 use crate::plan::path::Path;
 use crate::units::Span;
 
@@ -51,10 +51,10 @@ fn within(step: &Step, path: &Path, notes: &mut Vec<Note>) {
     let path = path.key("within");
     values::length(within, &path, notes);
     let kind = step.action.kind();
-    let own = match &step.action {
-        Action::Wait(wait) => Some(wait.length),
-        Action::Bake(bake) => Some(bake.length),
-        _ => None,
+    let own = if let Action::Wait(Wait { length }) | Action::Bake(Bake { length, .. }) = &step.action {
+        Some(*length)
+    } else {
+        None
     };
     if own.is_some_and(|own| own > within) {
         notes.push(Note::error("never-done", path.clone(), format!("`{kind}` takes longer than it may")));

@@ -21,11 +21,11 @@ pub(super) fn check(draft: &Draft, tree: &Node, notes: &mut Vec<Note>) {
         values::zero_or_length(finalize.after, &Path::of("finalize").key("after"), notes);
     }
     for path in [Path::of("environments"), Path::of("routers"), Path::of("steps"), Path::of("finalize").key("steps")] {
-        not_empty(tree, path, notes);
+        not_empty(tree, &path, notes);
     }
 }
 
-fn not_empty(tree: &Node, path: Path, notes: &mut Vec<Note>) {
+fn not_empty(tree: &Node, path: &Path, notes: &mut Vec<Note>) {
     let keys = path.turns().iter().filter_map(|turn| match turn {
         Turn::Key(key) => Some(key),
         Turn::Item(_) => None,
@@ -47,7 +47,8 @@ fn state(draft: &Draft, notes: &mut Vec<Note>) {
     values::not_empty(state, &path, notes);
     if let Some((scheme, rest)) = state.split_once("://") {
         let note = match scheme {
-            "file" => Note::error("bad-state", path, "`state` is a directory, not a URL").help(format!("write `state: {rest}`")),
+            "file" => Note::error("bad-state", path, "`state` is a directory, not a URL")
+                .help(format!("write `state: {rest}`")),
             _ => Note::error("bad-state", path, format!("a journal under `{scheme}://` comes later"))
                 .help("use a directory, one that all who deploy can reach"),
         };

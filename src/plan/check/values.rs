@@ -28,7 +28,10 @@ pub(super) fn zero_or_length(span: Span, path: &Path, notes: &mut Vec<Note>) {
 pub(super) fn argv(argv: &[String], path: &Path, notes: &mut Vec<Note>) {
     let Some(program) = argv.first().filter(|p| !p.trim().is_empty()) else {
         let key = path.last_key().unwrap_or_default();
-        notes.push(Note::error("no-program", path.clone(), format!("`{key}` names no program")).help("write `[program, argument]`"));
+        notes.push(
+            Note::error("no-program", path.clone(), format!("`{key}` names no program"))
+                .help("write `[program, argument]`"),
+        );
         return;
     };
     if argv.len() == 1 && program.contains(' ') {

@@ -54,7 +54,8 @@ pub(super) fn check_size(draft: &Draft, notes: &mut Vec<Note>) -> bool {
     let mut count = 0;
     each(draft, |path, step, _| {
         count += 1;
-        let nesting = path.turns().iter().filter(|t| **t == crate::plan::path::Turn::Key("parallel".to_owned())).count();
+        let nesting =
+            path.turns().iter().filter(|t| **t == crate::plan::path::Turn::Key("parallel".to_owned())).count();
         if nesting == NESTING_MAX && matches!(step.action, Action::Parallel(_)) {
             let says = format!("`parallel` is nested more than {NESTING_MAX} deep");
             notes.push(Note::error("too-deep", path.key("parallel"), says).on_key());

@@ -205,7 +205,9 @@ struct Address(std::net::IpAddr);
 impl<'de> Deserialize<'de> for Address {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let not_one = |_| D::Error::custom(format_args!("`{text}` is no IP address; other values go by type: `{{CNAME: [...]}}`"));
+        let not_one = |_| {
+            D::Error::custom(format_args!("`{text}` is no IP address; other values go by type: `{{CNAME: [...]}}`"))
+        };
         text.parse().map(Self).map_err(not_one)
     }
 }

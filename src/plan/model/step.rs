@@ -108,7 +108,7 @@ pub struct OnRouter {
     pub router: RouterName,
 }
 
-/// `attach`.
+/// Settings of `attach`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Attach {
@@ -118,7 +118,7 @@ pub struct Attach {
     pub router: RouterName,
 }
 
-/// `check`.
+/// Settings of `check`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
@@ -136,7 +136,7 @@ fn default_times() -> u32 {
     3
 }
 
-/// `lower_ttl`.
+/// Settings of `lower_ttl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LowerTtl {
@@ -147,7 +147,7 @@ pub struct LowerTtl {
     pub to: Span,
 }
 
-/// `swap`.
+/// Settings of `swap`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Swap {
@@ -172,7 +172,7 @@ pub enum SwapWhen {
     Settled,
 }
 
-/// `verify`.
+/// Settings of `verify`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Verify {
@@ -183,7 +183,7 @@ pub struct Verify {
     pub sees: Role,
 }
 
-/// `bake`.
+/// Settings of `bake`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bake {
@@ -195,7 +195,7 @@ pub struct Bake {
     pub gates: Vec<GateName>,
 }
 
-/// `drain`.
+/// Settings of `drain`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Drain {
@@ -220,7 +220,7 @@ fn default_quiet() -> Span {
     Span::from_secs(30)
 }
 
-/// `run`.
+/// Settings of `run`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Run {
@@ -238,7 +238,7 @@ pub struct Run {
     pub idempotent: bool,
 }
 
-/// `approve`.
+/// Settings of `approve`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approve {
@@ -254,7 +254,7 @@ fn default_approval() -> Span {
     Span::from_secs(4 * 3600)
 }
 
-/// `wait`.
+/// Settings of `wait`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Wait {

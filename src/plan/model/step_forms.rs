@@ -9,23 +9,38 @@ use serde_json::{Map, Value};
 
 use super::from_map;
 use super::step::{Action, Branch, OnEnvironment, OnRouter, Role, Step};
-use crate::ids::RouterName;
+use crate::ids::{RouterName, StepId};
+use crate::units::Span;
 
 /// The keys of a step: two for every kind, then the kinds.
 const KEYS: &[&str] = &[
-    "name", "within", "provision", "attach", "check", "lower_ttl", "restore_ttl", "swap", "verify", "bake", "drain",
-    "teardown", "run", "approve", "wait", "parallel",
+    "name",
+    "within",
+    "provision",
+    "attach",
+    "check",
+    "lower_ttl",
+    "restore_ttl",
+    "swap",
+    "verify",
+    "bake",
+    "drain",
+    "teardown",
+    "run",
+    "approve",
+    "wait",
+    "parallel",
 ];
 
-/// The kinds that may be written with a text instead of a map, and what the text is.
-const SHORT: &[(&str, &str)] = &[
-    ("provision", "Short for `{environment: ...}`."),
-    ("check", "Short for `{environment: ...}`."),
-    ("drain", "Short for `{environment: ...}`."),
-    ("teardown", "Short for `{environment: ...}`."),
-    ("restore_ttl", "Short for `{router: ...}`."),
-    ("wait", "Short for `{for: ...}`."),
-];
+/// The kinds that may be written with a text instead of a map: the one setting that the text is, and its type.
+fn short_form(kind: &str, generator: &mut SchemaGenerator) -> Option<(&'static str, Schema)> {
+    match kind {
+        "provision" | "check" | "drain" | "teardown" => Some(("environment", generator.subschema_for::<Role>())),
+        "restore_ttl" => Some(("router", generator.subschema_for::<RouterName>())),
+        "wait" => Some(("for", generator.subschema_for::<Span>())),
+        _ => None,
+    }
+}
 
 impl<'de> Deserialize<'de> for Step {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -164,9 +179,9 @@ impl JsonSchema for Step {
         let action = Action::json_schema(generator);
         let kinds: Vec<Value> = action.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
         let mut keys = Map::new();
-        let mut name = generator.subschema_for::<crate::ids::StepId>();
+        let mut name = generator.subschema_for::<StepId>();
         name.insert("description".to_owned(), "Its name; default: number and kind, as `07-bake`.".into());
-        let mut within = generator.subschema_for::<crate::units::Span>();
+        let mut within = generator.subschema_for::<Span>();
         within.insert("description".to_owned(), "How long it may take.".into());
         keys.insert("name".to_owned(), name.to_value());
         keys.insert("within".to_owned(), within.to_value());
@@ -176,8 +191,11 @@ impl JsonSchema for Step {
             let Some(Value::Object(of)) = kind.get("properties").cloned() else { continue };
             for (key, settings) in of {
                 required.push(serde_json::json!({ "required": [key] }));
-                let settings = match SHORT.iter().find(|(kind, _)| *kind == key) {
-                    Some((_, says)) => serde_json::json!({"anyOf": [{"type": "string", "description": says}, settings]}),
+                let settings = match short_form(&key, generator) {
+                    Some((setting, mut short)) => {
+                        short.insert("description".to_owned(), format!("Short for `{{{setting}: ...}}`.").into());
+                        serde_json::json!({"anyOf": [short, settings]})
+                    }
                     None => settings,
                 };
                 let mut settings = Schema::try_from(settings).unwrap_or_default();
