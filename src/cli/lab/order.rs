@@ -101,7 +101,7 @@ impl Drafting<'_> {
     }
 
     fn balancer(&mut self, alb: &Alb) -> Result<(), String> {
-        let (arn, hosts, paths) = match &alb.rule {
+        let (arn, hosts, paths): (String, Vec<String>, Vec<String>) = match &alb.rule {
             AlbRule::Default => (alb.listener.clone().unwrap_or_default(), Vec::new(), Vec::new()),
             AlbRule::Matching(rule) => {
                 let listed = |pattern: &Option<String>| pattern.iter().cloned().collect::<Vec<_>>();

@@ -149,7 +149,7 @@ async fn start_live(plan: &Plan, order: &Order, world: &Started) -> Result<(), S
     let began = Instant::now();
     for server in order.blueprint.servers.iter().filter(|s| s.running) {
         let url = url::Url::parse(&format!("http://{}", server.address)).map_err(|e| e.to_string())?;
-        let serves = Serves::Openai(crate::plan::model::OpenAi::default());
+        let serves = plan.environments.get(live).map_or(Serves::Tcp(crate::plan::model::Tcp {}), |e| e.serves.clone());
         while crate::probes::health::identity(&asker, &url, &serves).await.is_err() {
             if began.elapsed() > STARTS_WITHIN {
                 return Err(format!("{} at {url} does not come up", server.model));

@@ -107,7 +107,7 @@ impl Compiler<'_> {
             }
             let from_s = from_s.max(assumed_s.unwrap_or(0));
             // Now is when the last name server has it, so there is no lag left to add.
-            let low = low_at(&Lowered { at: cx.now, lag_s: 0, from_s }, &grant);
+            let low = low_at(&Lowered { at: cx.now, lag_s: 0, from_s }, grant);
             vec![Horizon { environment: live.clone(), until: low.until, why: low.why }]
         });
         let set = Set::new(register_of(&router), Box::new(shorter)).with_tails(tails);
@@ -219,7 +219,7 @@ impl Compiler<'_> {
             let until = if is_name {
                 // An alias has its target's TTL: 60 s for a load balancer.
                 let ttl_s = on.ttl_s(from).unwrap_or(60);
-                tail(&Swapped { at: cx.now, lag_s: 0, ttl_s }, None, &grant)
+                tail(&Swapped { at: cx.now, lag_s: 0, ttl_s }, None, grant)
             } else {
                 let sticky_s = on.sticky_s(from);
                 let until = cx.now + Span::from_secs(RULE_LAG_S + sticky_s).signed();

@@ -68,6 +68,7 @@ pub struct CommandRuns {
     /// Stops it; must do nothing when it is stopped already.
     pub stop: Vec<String>,
     /// Exits 0 when it runs, 3 when it is stopped; anything else: cannot tell.
+    /// If it prints a line `MODELSWAP_TOKEN=...`, that start is recognised on every machine, not only where it was made.
     pub status: Vec<String>,
     /// Variables for all three.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
