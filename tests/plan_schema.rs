@@ -168,6 +168,11 @@ fn the_schema_and_the_parser_agree() {
         let text = GOOD.replacen(old, new, 1);
         let Ok(node) = tree::read(&text) else { continue };
         compared += 1;
+        if let Ok(parsed) = parse("chat.yaml", &text, &Vars::none()) {
+            let recorded = serde_json::to_string(&parsed.plan).unwrap();
+            let read: modelswap::plan::model::Plan = serde_json::from_str(&recorded).unwrap();
+            assert_eq!(read, parsed.plan, "{new} is recorded as another plan");
+        }
         let by_parser = shape(&text);
         let by_schema: Vec<_> = validator.iter_errors(&node.to_json()).map(|e| e.to_string()).collect();
         if by_parser.is_empty() != *good && !new.contains("${") || by_schema.is_empty() != *good && !new.contains("${")

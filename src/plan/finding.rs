@@ -142,8 +142,7 @@ impl Finding {
 fn harmless(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
-            let unsafe_here =
-                c.is_control() && c != '\n' || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+            let unsafe_here = c.is_control() && c != '\n' || super::text::turns_text_round(c);
             let escaped = unsafe_here.then(|| c.escape_default());
             let plain = (!unsafe_here).then_some(c);
             escaped.into_iter().flatten().chain(plain)

@@ -1,18 +1,23 @@
 //! Text → Plan → Resolved → Graph. Pure.
 
+// Bytes → text → plan, or everything that is wrong with it.
 pub mod parse;
-pub mod text; //      bytes → the text of a plan //     text → plan, or all that is wrong with it
+pub mod text;
 
-pub mod finding; //   what is wrong, where, and what to do about it
-pub mod model; //     what a person writes, as types
+// What a person writes, as types; what is wrong, where, and what to do about it.
+pub mod finding;
+pub mod model;
+
+// YAML with places, and the ways to them.
 pub mod nearest;
-pub mod path; //      `steps[3].swap.router`
-pub mod source; //    where each value stands
-pub mod tree; //      YAML with places
-pub mod vars; //      ${var.NAME} //   what may have been meant
+pub mod path;
+pub mod source;
+pub mod tree;
+pub mod vars;
 
-pub mod reference; // for people
-pub mod schema; //    for editors
+// The same types for editors and for people.
+pub mod reference;
+pub mod schema;
 
 pub mod resolve; //   a plan with its roles fixed, as it is recorded
 pub mod graph; //     what a run can do, in which order, and in which order it goes back

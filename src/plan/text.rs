@@ -48,9 +48,15 @@ pub fn from_bytes(name: &str, bytes: Vec<u8>) -> Result<String, Box<Finding>> {
     }
 }
 
-/// YAML allows these nowhere, and a terminal would obey some of them.
+/// Control characters stand in no text, and a terminal would obey some; the others turn a line round, so that it reads as what it is not.
 pub(crate) fn odd_character(text: &str) -> Option<(usize, char)> {
-    text.char_indices().find(|(_, c)| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}'))
+    let control = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t' | '\u{85}');
+    text.char_indices().find(|(_, c)| control(*c) || turns_text_round(*c))
+}
+
+/// Unicode's embeddings, overrides and isolates (Unicode Annex 9).
+pub(crate) fn turns_text_round(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 #[cfg(test)]
@@ -65,6 +71,7 @@ mod tests {
         assert!(said(from_file(&directory.path().join("none.yaml"))).contains("cannot read"));
         assert!(said(from_bytes("x", vec![0xff, 0xfe, 0, 1])).contains("UTF-8"));
         assert!(said(from_bytes("x", b"a: \x1b[2J".to_vec())).contains("\\u{1b}"));
+        assert!(said(from_bytes("x", "a: \u{202e}b".into())).contains("\\u{202e}"));
         assert!(said(from_bytes("x", vec![b'#'; BYTES_MAX + 1])).contains("1 MiB"));
         assert!(from_bytes("x", "größe: 1\r\n".into()).is_ok());
     }
