@@ -212,3 +212,10 @@ async fn an_order_that_makes_no_sense_is_refused() {
         assert!(Watch::new(&sealed(), order).round(at(0)).await.is_err());
     }
 }
+
+#[test]
+fn a_round_may_run_on_any_thread() {
+    fn is_send(_: impl Send) {}
+    let mut watch = Watch::new(&sealed(), order(&[], &[]));
+    is_send(watch.round(at(0)));
+}
