@@ -46,12 +46,24 @@ pub fn build(order: &Blueprint) -> io::Result<Built> {
         built.add_balancer(n, balancer)?;
     }
     for zone in &order.zones {
-        built.add_zone(zone);
+        built.add_zone(&built.completed(zone));
     }
     Ok(built)
 }
 
 impl Built {
+    /// An order can name a balancer before its DNS name is made up: an alias without a zone leads to the balancer called so.
+    fn completed(&self, order: &ZoneOrder) -> ZoneOrder {
+        let mut order = order.clone();
+        for alias in order.records.iter_mut().filter_map(|r| r.alias.as_mut()).filter(|a| a.zone_id.is_empty()) {
+            if let Some(balancer) = self.cloud.balancers.values().find(|b| b.name == alias.dns_name) {
+                alias.dns_name = names::normal(&balancer.dns_name);
+                alias.zone_id.clone_from(&balancer.canonical_zone_id);
+            }
+        }
+        order
+    }
+
     fn arn(&self, resource: &str) -> String {
         format!("arn:aws:elasticloadbalancing:{}:{}:{resource}", self.cloud.region, self.cloud.account)
     }

@@ -93,7 +93,26 @@ fn asked(ask: &Ask) -> String {
     }
 }
 
+/// What the witness counted, in the order in which people ask for it.
+fn witnessed(detail: &serde_json::Value) -> Option<String> {
+    let count = |name: &str| detail.get(name).and_then(serde_json::Value::as_u64);
+    let mut text = format!("sent {}, answered {}, lost {}", count("sent")?, count("answered")?, count("lost")?);
+    if count("streams_begun")? > 0 {
+        text = format!("{text}, streams {}, cut {}", count("streams_begun")?, count("streams_cut")?);
+    }
+    text = format!("{text}, longest gap {} ms", count("longest_gap_ms")?);
+    let by_model = detail.get("by_model").and_then(serde_json::Value::as_object).into_iter().flatten();
+    let shares: Vec<_> = by_model.map(|(model, n)| format!("{model} {n}")).collect();
+    let reasons = detail.get("reasons").and_then(serde_json::Value::as_object).into_iter().flatten();
+    let reasons: Vec<_> = reasons.map(|(why, n)| format!("{n} x {why}")).collect();
+    let part = |title: &str, of: Vec<String>| if of.is_empty() { String::new() } else { format!("; {title} {}", of.join(", ")) };
+    Some(format!("{text}{}{}", part("answered by", shares), part("lost:", reasons)))
+}
+
 fn observed(detail: &serde_json::Value) -> String {
+    if let Some(text) = witnessed(detail) {
+        return text;
+    }
     match detail {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Object(fields) => {

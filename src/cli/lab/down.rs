@@ -1,6 +1,8 @@
 //! `modelswap lab down` and `status`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
@@ -9,6 +11,11 @@ use serde_json::{Value, json};
 use super::super::args::{Common, Output};
 use super::super::{Exit, Failure};
 use super::up::{pause, state_of, tell};
+use crate::clock::SystemClock;
+use crate::plan::model::{ProcessRuns, Release};
+use crate::providers::environments::{Process, Running};
+use crate::providers::{Register, Settled};
+use crate::units::Span;
 use crate::world::WorldFile;
 
 /// From TERM to KILL for what carries a world: nobody's requests depend on it any more.
@@ -28,21 +35,24 @@ pub(in crate::cli) fn is_up(world: &WorldFile) -> bool {
 /// Ends a world and every model server in it.
 pub(in crate::cli) async fn end(path: &Path) -> Result<(), String> {
     let world = WorldFile::read(path)?;
-    let mut pids = servers(path);
-    if is_up(&world) {
-        pids.extend(pid_of(&world));
+    let mut left = Vec::new();
+    for server in servers(path, &world) {
+        if let Err(why) = stop(&server).await {
+            left.push(why);
+        }
     }
-    for signal in [Signal::TERM, Signal::KILL] {
-        for pid in &pids {
+    if let Some(pid) = pid_of(&world).filter(|_| is_up(&world)) {
+        for signal in [Signal::TERM, Signal::KILL] {
             // Gone already is what is wanted.
-            kill_process(*pid, signal).ok();
-        }
-        let began = Instant::now();
-        while began.elapsed() < GRACE && pids.iter().any(|pid| lives(*pid)) {
-            pause(Duration::from_millis(50)).await;
+            kill_process(pid, signal).ok();
+            let began = Instant::now();
+            while began.elapsed() < GRACE && lives(pid) {
+                pause(Duration::from_millis(20)).await;
+            }
         }
     }
-    std::fs::remove_file(path).map_err(|e| e.to_string())
+    std::fs::remove_file(path).map_err(|e| e.to_string())?;
+    if left.is_empty() { Ok(()) } else { Err(left.join("; ")) }
 }
 
 /// A zombie waits for its parent only.
@@ -52,19 +62,38 @@ fn lives(pid: Pid) -> bool {
     !zombie && test_kill_process(pid).is_ok()
 }
 
-/// The model servers that the records beside a world name, each checked to be the one that was recorded.
-fn servers(path: &Path) -> Vec<Pid> {
+/// Whatever may run in each environment of each service beside the world file.
+fn servers(path: &Path, world: &WorldFile) -> Vec<Process> {
     let services = std::fs::read_dir(state_of(path)).into_iter().flatten().flatten();
-    let records = services.flat_map(|service| std::fs::read_dir(service.path()).into_iter().flatten().flatten());
-    let pid = |record: std::fs::DirEntry| -> Option<Pid> {
-        let text = std::fs::read_to_string(record.path()).ok()?;
-        let json: Value = serde_json::from_str(&text).ok()?;
-        let pid = json.get("pid").or_else(|| json.get("child").and_then(|c| c.get("pid")))?.as_i64()?;
-        let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let ours = String::from_utf8_lossy(&environ).contains("MODELSWAP_TOKEN=");
-        ours.then(|| Pid::from_raw(i32::try_from(pid).ok()?)).flatten()
+    let of_service = |service: std::fs::DirEntry| {
+        world.runs.iter().map(move |(environment, argv)| {
+            let grace = Span::from_secs(2);
+            let runs = ProcessRuns { command: argv.clone(), env: BTreeMap::new(), directory: None, log: None, grace };
+            let release = Release { model: String::new(), revision: None };
+            let clock = Arc::new(SystemClock);
+            Process::new(environment.clone(), runs, release, service.path(), clock).for_world(argv.clone())
+        })
     };
-    records.filter(|r| r.path().extension().is_some_and(|e| e == "json")).filter_map(pid).collect()
+    services.flat_map(of_service).collect()
+}
+
+async fn stop(server: &Process) -> Result<(), String> {
+    let began = Instant::now();
+    loop {
+        let stopped = async {
+            let live = Register::read(server).await?;
+            if live != Running::Stopped {
+                Register::swap(server, &live, &Running::Stopped).await?;
+            }
+            Register::settled(server, &Running::Stopped, None).await
+        };
+        match stopped.await {
+            Ok(Settled::Yes(_)) => return Ok(()),
+            Ok(Settled::NotYet(why) | Settled::CannotTell(why)) if began.elapsed() > GRACE => return Err(why),
+            Err(error) if began.elapsed() > GRACE => return Err(error.to_string()),
+            Ok(_) | Err(_) => pause(Duration::from_millis(50)).await,
+        }
+    }
 }
 
 pub(super) async fn down(path: &Path, _common: &Common) -> Result<Exit, Failure> {

@@ -152,7 +152,7 @@ async fn start_live(plan: &Plan, order: &Order, world: &Started) -> Result<(), S
         let serves = plan.environments.get(live).map_or(Serves::Tcp(crate::plan::model::Tcp {}), |e| e.serves.clone());
         while crate::probes::health::identity(&asker, &url, &serves).await.is_err() {
             if began.elapsed() > STARTS_WITHIN {
-                return Err(format!("{} at {url} does not come up", server.model));
+                return Err(format!("{} at {url} does not come up; see the logs in {}", order.was.model, state_of(&world.path).display()));
             }
             pause(Duration::from_millis(50)).await;
         }
