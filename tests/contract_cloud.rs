@@ -55,7 +55,7 @@ facts![
     dns::a_create_over_an_existing_set_is_refused,
     dns::a_delete_of_what_is_not_there_is_refused,
     dns::a_delete_must_stand_before_the_create,
-    dns::one_delete_is_enough_for_one_set,
+    dns::one_set_is_changed_once_in_a_batch_but_for_delete_then_create,
     dns::a_delete_by_identifier_leaves_other_names_alone,
     dns::an_upsert_cannot_change_the_routing_policy,
     dns::a_cname_stands_alone_and_not_at_the_apex,

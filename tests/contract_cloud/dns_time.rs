@@ -36,6 +36,18 @@ async fn a_change_is_pending_then_insync_and_only_then_served() {
 }
 
 #[tokio::test]
+async fn name_servers_learn_of_a_change_without_anybody_asking_the_api() {
+    let lab = Lab::start().await;
+    let m = lab.world.name("m");
+    change(&lab.world, &[(Create, set(&m, "A", 60, &["1.1.1.1"]))]).await.unwrap();
+    lab.clock.advance(INSYNC_AFTER);
+    let served = || lab.cloud.lock().zones[&lab.world.names.zone].served.iter().any(|set| set.name == m);
+    while !served() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn each_change_has_its_own_id_and_they_are_served_in_order() {
     let lab = Lab::start().await;
     let m = lab.world.name("m");

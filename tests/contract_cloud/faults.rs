@@ -116,12 +116,21 @@ async fn a_stale_read_shows_the_world_before_the_last_change() {
 }
 
 #[tokio::test]
-async fn a_reset_is_a_reset_and_no_answer() {
+async fn a_reset_is_a_reset_and_not_a_clean_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let lab = Lab::start().await;
+    lab.desk.fault("ListHostedZonesByName", json!("reset_before")).await;
+    let mut stream = tokio::net::TcpStream::connect(lab.server.addr).await.unwrap();
+    let request =
+        "GET /2013-04-01/hostedzonesbyname HTTP/1.1\r\nHost: cloud\r\nAuthorization: AWS4-HMAC-SHA256 x\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let lost = stream.read(&mut [0; 1]).await.unwrap_err();
+    assert_eq!(lost.kind(), std::io::ErrorKind::ConnectionReset);
+    assert_eq!(lab.desk.faults().await[0].fired.len(), 1);
+
     lab.desk.fault("GetHostedZone", json!("reset_before")).await;
     let lost = lab.world.route53.get_hosted_zone().id(&lab.world.names.zone).send().await.unwrap_err();
     assert!(matches!(lost, SdkError::DispatchFailure(_)), "{lost:?}");
-    assert_eq!(lost.code(), None);
 }
 
 #[tokio::test]

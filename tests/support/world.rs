@@ -30,6 +30,7 @@ pub(crate) struct World {
 /// A loopback world with what only it has.
 pub(crate) struct Lab {
     pub(crate) world: World,
+    pub(crate) cloud: SharedCloud,
     pub(crate) clock: Arc<HandClock>,
     pub(crate) oracle: Oracle,
     pub(crate) desk: Desk,
@@ -61,10 +62,11 @@ impl Lab {
     pub(crate) async fn with(settings: Settings) -> Self {
         let Built { cloud, stand_ins, .. } = build::build(&blueprint()).unwrap();
         let names = names(&cloud);
+        let cloud = SharedCloud::new(cloud);
         let clock = Arc::new(HandClock::new());
         let oracle = Oracle::default();
         let server = serve(Parts {
-            cloud: SharedCloud::new(cloud),
+            cloud: cloud.clone(),
             clock: clock.clone(),
             stand_ins,
             faults: Faults::default(),
@@ -74,7 +76,7 @@ impl Lab {
         .await
         .unwrap();
         let desk = Desk { url: server.oracle_url() };
-        Self { world: World::at(&server.url(), names), clock, oracle, desk, server }
+        Self { world: World::at(&server.url(), names), cloud, clock, oracle, desk, server }
     }
 
     /// Says what the health check of blue's and green's target finds.
