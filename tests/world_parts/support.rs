@@ -192,7 +192,9 @@ impl Model {
 }
 
 pub(crate) fn client() -> reqwest::Client {
-    reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap()
+    // The limit is there so that a request that hangs is a failure.
+    let limit = Duration::from_secs(15);
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(limit).build().unwrap()
 }
 
 pub(crate) async fn get(address: SocketAddr, path: &str) -> reqwest::Response {
