@@ -71,7 +71,7 @@ const STREAM_TOKENS: u32 = 600;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Streams that outlive the swap are waited for so long.
-const STREAMS_END_WITHIN: Duration = Duration::from_secs(60);
+const STREAMS_END_WITHIN: Duration = Duration::from_mins(1);
 
 impl Demo {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -81,9 +81,14 @@ impl Demo {
         let path = directory.join("world.json");
         let plan_path = plan_file(&path, self.swap)?;
         let plan = PlanFile::read(&plan_path, &VarArgs::default(), common)?.plan;
-        tell("demo: a cloud API, DNS servers, a balancer and two model servers, all on 127.0.0.1; nothing else is touched");
+        tell(
+            "demo: a cloud API, DNS servers, a balancer and two model servers, all on 127.0.0.1; nothing else is touched",
+        );
         let (world, order) = start(&plan, &path, self.time, Span::from_secs(60), Carrier::Child).await?;
-        tell(&format!("{} serves {}; clients begin: {} requests a second and {} streams through each door", order.live, order.was.model, self.rate, self.streams));
+        tell(&format!(
+            "{} serves {}; clients begin: {} requests a second and {} streams through each door",
+            order.live, order.was.model, self.rate, self.streams
+        ));
         let told = self.story(common, &world.file, &path, &plan_path).await;
         // Nothing is left behind, however the story went.
         let ended = super::lab::end(&path).await;
@@ -112,7 +117,9 @@ impl Demo {
         let ends = loads.into_iter().map(|(_, load)| tokio::time::timeout(STREAMS_END_WITHIN, load.stop()));
         let mut total = LoadReport::default();
         for report in futures_util::future::join_all(ends).await {
-            let report = report.map_err(|_| Failure::new(Exit::Bug, format!("streams did not end within {} s", began.elapsed().as_secs())))?;
+            let report = report.map_err(|_| {
+                Failure::new(Exit::Bug, format!("streams did not end within {} s", began.elapsed().as_secs()))
+            })?;
             add(&mut total, &report);
         }
         let lost = total.lost + total.streams_cut;
@@ -125,7 +132,10 @@ impl Demo {
             }));
         } else {
             tell(&format!("sent {}   answered {}   lost {}", total.sent, total.answered, total.lost));
-            tell(&format!("streams of 12 s: {} begun, {} finished, {} cut", total.streams_begun, total.streams_finished, total.streams_cut));
+            tell(&format!(
+                "streams of 12 s: {} begun, {} finished, {} cut",
+                total.streams_begun, total.streams_finished, total.streams_cut
+            ));
             tell(&format!("longest gap {} ms   answers {:?}", total.gap_ms_max, total.by_model));
             for (why, times) in &total.why_lost {
                 tell(&format!("lost {times} times: {why}"));
@@ -165,7 +175,10 @@ impl Demo {
 fn tell_counts(loads: &[(&'static str, Load)]) {
     for (door, load) in loads {
         let seen = load.report();
-        tell(&format!("clients at the {door}: sent {}, answered {}, lost {}, answers {:?}", seen.sent, seen.answered, seen.lost, seen.by_model));
+        tell(&format!(
+            "clients at the {door}: sent {}, answered {}, lost {}, answers {:?}",
+            seen.sent, seen.answered, seen.lost, seen.by_model
+        ));
     }
 }
 

@@ -67,17 +67,14 @@ pub struct Failure {
     pub details: Vec<String>,
     /// What to type.
     pub hint: Option<String>,
-    /// Rendered findings of a plan, printed as they are.
-    pub rendered: Vec<String>,
-    /// The same findings for a program.
-    pub findings: Vec<serde_json::Value>,
+    /// Findings of a plan: rendered for people, and for a program.
+    pub findings: Vec<(String, serde_json::Value)>,
 }
 
 impl Failure {
     /// A failure with nothing but a message.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        let (details, rendered, findings) = (Vec::new(), Vec::new(), Vec::new());
-        Self { exit, message: message.into(), details, hint: None, rendered, findings }
+        Self { exit, message: message.into(), details: Vec::new(), hint: None, findings: Vec::new() }
     }
 
     /// One more line about what is true now.
@@ -96,13 +93,14 @@ impl Failure {
     #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the one place where errors are told")]
     pub(super) fn print(&self, common: &Common) {
         if common.output == Output::Json {
+            let findings: Vec<_> = self.findings.iter().map(|(_, finding)| finding).collect();
             let object = json!({
                 "type": "error", "exit": self.exit.code(), "message": self.message,
-                "details": self.details, "hint": self.hint, "findings": self.findings,
+                "details": self.details, "hint": self.hint, "findings": findings,
             });
             println!("{object}");
         }
-        for text in &self.rendered {
+        for (text, _) in &self.findings {
             eprintln!("{text}");
         }
         let (red, plain) = if colour(common) { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };

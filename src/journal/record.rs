@@ -121,7 +121,8 @@ pub fn unframe(bytes: &[u8]) -> Framed<'_> {
         let header = std::str::from_utf8(line.get(..HEADER)?).ok()?;
         let (length, rest) = header.split_once(' ')?;
         let payload = line.get(HEADER..)?;
-        let exact = hex(length)? == u32::try_from(payload.len()).ok()? && hex(rest.strip_suffix(' ')?)? == crc32c::crc32c(payload);
+        let exact = hex(length)? == u32::try_from(payload.len()).ok()?
+            && hex(rest.strip_suffix(' ')?)? == crc32c::crc32c(payload);
         exact.then_some(payload)
     });
     parsed.map_or(Framed::Damaged, |payload| Framed::Whole(payload, end + 1))

@@ -95,7 +95,12 @@ impl Local {
         let private = meta.permissions().mode() & 0o022 == 0;
         if meta.is_symlink() || !mine || !private {
             let why = "it is a link, belongs to another user, or others may write it; its content cannot be trusted";
-            return Err(StoreError::Io { doing: "will not use", place: path.display().to_string(), why: why.to_owned(), full: false });
+            return Err(StoreError::Io {
+                doing: "will not use",
+                place: path.display().to_string(),
+                why: why.to_owned(),
+                full: false,
+            });
         }
         Ok(())
     }
@@ -105,7 +110,9 @@ impl Local {
         match OpenOptions::new().read(true).custom_flags(no_follow()).open(&self.journal) {
             Ok(mut file) => {
                 self.refuse_strangers(&self.journal)?;
-                file.seek(SeekFrom::Start(start)).and_then(|_| file.read_to_end(&mut bytes)).map_err(self.io("cannot read", &self.journal))?;
+                file.seek(SeekFrom::Start(start))
+                    .and_then(|_| file.read_to_end(&mut bytes))
+                    .map_err(self.io("cannot read", &self.journal))?;
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(self.io("cannot read", &self.journal)(error)),
