@@ -11,7 +11,7 @@ use super::args::{Common, Output, VarArgs};
 use super::lab::up::{Carrier, pause, start, tell};
 use super::opening::PlanFile;
 use super::{Exit, Failure, deploy, rollback};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ScaledClock};
 use crate::lab::load::{Load, LoadOptions, LoadReport};
 use crate::units::Span;
 use crate::world::{AddressMap, WorldFile};
@@ -26,7 +26,7 @@ pub(super) struct Demo {
     #[arg(long, value_enum, default_value_t = Swap::Both)]
     swap: Swap,
     /// Requests a second through each front door
-    #[arg(long, default_value_t = 120.0)]
+    #[arg(long, default_value_t = 200.0)]
     rate: f64,
     /// Streams kept open through each front door, each longer than ten seconds
     #[arg(long, default_value_t = 8)]
@@ -66,6 +66,9 @@ pub(super) fn plan_file(beside: &Path, swap: Swap) -> Result<PathBuf, Failure> {
 
 /// Tokens of a stream: at 20 ms each, twelve seconds.
 const STREAM_TOKENS: u32 = 600;
+
+/// Silence after which a request is lost to its client, in real time.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Streams that outlive the swap are waited for so long.
 const STREAMS_END_WITHIN: Duration = Duration::from_secs(60);
@@ -134,12 +137,14 @@ impl Demo {
 
     /// A steady stream of clients at every front door of the plan.
     fn clients(&self, world: &WorldFile) -> Vec<(&'static str, Load)> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Clients live in the world's time, or they would keep an address for its TTL of real time.
+        let clock: Arc<dyn Clock> = Arc::new(ScaledClock { origin: world.origin, scale: world.scale });
         let Some(resolver) = world.resolvers.first() else { return Vec::new() };
         let door = |host: &str, port| {
             let options = LoadOptions::new(host, port, *resolver, AddressMap::of(world));
             let options = LoadOptions {
-                requests_per_s: self.rate,
+                requests_per_s: self.rate / world.scale,
+                patience: PATIENCE.mul_f64(world.scale),
                 streams: self.streams,
                 stream_tokens: STREAM_TOKENS,
                 ..options

@@ -30,6 +30,13 @@ pub enum Move {
         /// For what.
         why: String,
     },
+    /// Write down something that people wait for.
+    Observe {
+        /// What.
+        what: String,
+        /// In a few words.
+        detail: String,
+    },
     /// Turn round.
     Unwind {
         /// Why.
@@ -165,33 +172,46 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
     let groups = groups(shapes, state);
     let done = |g: &Group<'_>| g.shapes.iter().all(|s| state.step(&s.id).undone.is_some());
     let failed = |g: &Group<'_>| g.shapes.iter().any(|s| state.step(&s.id).undo_failed.is_some());
+    let mut moving = None;
     let mut left = BTreeSet::new();
+    let mut moves = Vec::new();
     for (at, group) in groups.iter().enumerate() {
         if done(group) {
             continue;
         }
-        if failed(group) {
+        if failed(group) || left.iter().any(|l| groups.get(*l).is_some_and(|f| relies(group, f))) {
             left.insert(at);
             continue;
         }
-        let relies_on_a_failure = left.iter().any(|l| groups.get(*l).is_some_and(|f| relies(group, f)));
-        if relies_on_a_failure || (unwinding.keep && group.phase == Phase::Stop) {
-            if relies_on_a_failure {
-                left.insert(at);
-            }
+        if unwinding.keep && group.phase == Phase::Stop {
             continue;
         }
-        if group.shapes.iter().any(|s| situation.busy.contains(&s.id)) {
-            // One after the other: what is next may rely on this one.
-            return Vec::new();
+        // One after the other, because what is next may rely on this one. Only traffic does not wait: every router at once.
+        let together = moving.is_some_and(|phase| phase == Phase::Traffic && group.phase == Phase::Traffic);
+        if moving.is_some() && !together {
+            break;
         }
-        return vec![undo_move(group, state, now)];
+        moving = Some(group.phase);
+        if !group.shapes.iter().any(|s| situation.busy.contains(&s.id)) {
+            moves.push(undo_move(group, state, now));
+        }
+    }
+    if moving.is_some() {
+        let returning = groups.iter().any(|g| g.phase <= Phase::Traffic && !done(g));
+        let said = state.observed.contains_key(RESTORED);
+        if moves.is_empty() || returning || said || !groups.iter().any(|g| g.phase == Phase::Traffic) {
+            return moves;
+        }
+        return vec![Move::Observe { what: RESTORED.to_owned(), detail: "all of it is where it was before".to_owned() }];
     }
     if !situation.busy.is_empty() {
         return Vec::new();
     }
     vec![Move::Finish(end_of_unwinding(&groups, &left, state, unwinding.why))]
 }
+
+/// What is observed when the traffic is back, long before everything is: people wait for this line.
+pub const RESTORED: &str = "traffic restored";
 
 fn undo_move(group: &Group<'_>, state: &RunState, now: Timestamp) -> Move {
     let waits_for = group.shapes.iter().filter_map(|s| s.undo_after_tail_of.as_ref());

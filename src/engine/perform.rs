@@ -36,7 +36,7 @@ impl Drive<'_> {
                 self.wait(&step, until, &why).await;
                 Ok(())
             }
-            Move::Unwind { .. } | Move::Finish(_) => Ok(()),
+            Move::Observe { .. } | Move::Unwind { .. } | Move::Finish(_) => Ok(()),
         }
     }
 

@@ -172,6 +172,7 @@ impl RunState {
             }
             Fact::Failed { step, failure } => self.of(step).failed = Some(failure.clone()),
             Fact::Unwinding { why, unproven, keep, asked } => {
+                self.observed.clear();
                 self.unwinding = Some(Unwinding { why: why.clone(), unproven: *unproven, keep: *keep, asked: *asked });
             }
             Fact::Undone { step, evidence, tails } => {

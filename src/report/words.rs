@@ -60,6 +60,7 @@ pub fn line(record: &Record, state: &RunState) -> Option<Line> {
         Fact::Unwinding { why, .. } => (Mark::Bad, format!("rolling back: {why}")),
         Fact::Undone { step, evidence, .. } => (Mark::Good, format!("undo {step}  {evidence}")),
         Fact::UndoFailed { step, failure } => (Mark::Bad, format!("undo {step}  {}", failure.why)),
+        Fact::Observed { what, detail } if what == "traffic restored" => (Mark::Good, format!("TRAFFIC RESTORED  {}", observed(detail))),
         Fact::Observed { what, detail } => (Mark::Plain, format!("{what}  {}", observed(detail))),
         Fact::Asked { ask, by } => (Mark::Plain, format!("{by} asks to {}", asked(ask))),
         Fact::Interrupted { by } => (Mark::Bad, format!("interrupted by {by}; effects stay in place")),

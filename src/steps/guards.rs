@@ -142,6 +142,37 @@ impl Guard for DestinationProven {
     }
 }
 
+/// Servers that clients leave are asked to close kept connections, and those they go to are told not to.
+///
+/// It always holds: a pooled client that stays is seen by the measurement that comes before anything is stopped.
+#[derive(Debug)]
+pub struct AskToClose {
+    /// Whose servers.
+    pub servers: Arc<Servers>,
+    /// What is POSTed to each.
+    pub path: String,
+    /// What that asks for: `to close`.
+    pub says: &'static str,
+}
+
+const CLOSE_WITHIN: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[async_trait]
+impl Guard for AskToClose {
+    async fn holds(&self, _from: &Value, _to: &Value, _cx: &Cx<'_>) -> Result<Verdict, StepError> {
+        let environment = &self.servers.environment;
+        let (Ok(asker), Ok(urls)) = (self.servers.asker().await, self.servers.urls().await) else {
+            return Ok(Verdict::yes(format!("{environment} could not be asked {}", self.says)));
+        };
+        let mut asked = 0;
+        for url in &urls {
+            let Ok(url) = url.join(&self.path) else { continue };
+            asked += usize::from(asker.post(&url, &Value::Null, CLOSE_WITHIN).await.is_ok_and(|answer| answer.is_ok()));
+        }
+        Ok(Verdict::yes(format!("{asked} of {} servers of {environment} asked {}", urls.len(), self.says)))
+    }
+}
+
 /// Nobody is left behind in an environment: no client can still be led there, and nothing was in flight for a while.
 #[derive(Debug)]
 pub struct Quiet {

@@ -18,8 +18,8 @@ use crate::providers::environments::{Running, fresh_token};
 use crate::providers::erased::{AnyRegister, AnyRouter};
 use crate::steps::StepError;
 use crate::steps::command::Command;
-use crate::steps::guards::{DestinationProven, NoTraffic, Proven, Quiet, RouterReady};
-use crate::steps::set::{Set, Tails};
+use crate::steps::guards::{AskToClose, DestinationProven, NoTraffic, Proven, Quiet, RouterReady};
+use crate::steps::set::{Guard, Set, Tails};
 use crate::units::Span;
 
 /// A rule change takes effect within seconds, not at once (ELB guide, listener rules); what is sent meanwhile still goes to A.
@@ -83,6 +83,12 @@ impl Compiler<'_> {
         let mut set = Set::new(register_of(&router), Box::new(aim)).with_tails(self.tails(&swap.router, &router));
         set.before = vec![Arc::new(RouterReady { environment: to.clone(), router: Arc::clone(&router) })];
         set.before_undo = vec![Arc::new(self.destination(&swap.router)?)];
+        if matches!(self.resolved.plan.routers.get(&swap.router), Some(Router::Route53(_))) {
+            // Clients of a name keep their connections whatever its records say; a balancer's clients are the balancer's.
+            let others = || self.resolved.plan.environments.keys().filter(|e| **e != to);
+            set.after = others().filter_map(|e| self.asked_to_close(e, true)).chain(self.asked_to_close(&to, false)).collect();
+            set.after_undo = others().filter_map(|e| self.asked_to_close(e, false)).chain(self.asked_to_close(&to, true)).collect();
+        }
         let after_tail_of = (swap.when == SwapWhen::Settled).then(|| self.resolved.live.clone());
         let draft = Draft::new(format!("swap {} to {to}", swap.router), set).effect(Phase::Traffic);
         Ok(vec![Draft { group: Some(swap.router.clone()), after_tail_of, ..draft }])
@@ -196,6 +202,13 @@ impl Compiler<'_> {
     fn left_alone(&self, environment: &EnvironmentName) -> Result<Quiet, String> {
         let servers = Arc::clone(self.servers(environment)?);
         Ok(Quiet::new(servers, QUIET_ON_UNDO, Some(UNMEASURED_ON_UNDO)).only_after_clients())
+    }
+
+    fn asked_to_close(&self, environment: &EnvironmentName, close: bool) -> Option<Arc<dyn Guard>> {
+        let closes = self.resolved.plan.environments.get(environment)?.closes.as_ref()?;
+        let servers = Arc::clone(self.backends.servers.get(environment)?);
+        let (path, says) = if close { (&closes.start, "to close") } else { (&closes.stop, "to keep connections") };
+        Some(Arc::new(AskToClose { servers, path: path.clone(), says }))
     }
 
     fn no_traffic(&self, environment: &EnvironmentName) -> NoTraffic {
