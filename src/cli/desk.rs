@@ -112,6 +112,12 @@ impl Desk {
         }
     }
 
+    /// The service that is named, or all there are; none at all is a mistake in `--state`.
+    pub(super) fn services(&self, named: Option<&str>) -> Result<Vec<ServiceName>, Failure> {
+        let known = Local::services(&self.state);
+        if named.is_none() && known.len() > 1 { Ok(known) } else { Ok(vec![self.service(named)?]) }
+    }
+
     /// Where a service's files on this host are kept, beside its journal.
     pub(super) fn directory(&self, service: &ServiceName) -> PathBuf {
         self.state.join(service.as_str())
@@ -147,12 +153,16 @@ impl Desk {
 
 impl Desk {
     /// A line for people.
-    #[expect(clippy::print_stderr, reason = "verbs tell people what happens")]
     pub(super) fn tell(&self, line: &str) {
-        if self.world.is_some() && !self.interactive {
-            eprintln!("LAB {line}");
-        } else {
-            eprintln!("{line}");
+        let lab = if self.world.is_some() && !self.interactive { "LAB " } else { "" };
+        report::tell(&format!("{lab}{line}"));
+    }
+
+    /// A line of what was asked for, where it was asked for in words.
+    pub(super) fn show(&self, line: &str) {
+        if self.common.output == Output::Human {
+            let lab = if self.world.is_some() { "LAB " } else { "" };
+            report::show(format!("{lab}{line}").trim_end());
         }
     }
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::args::{Color, Common, Output};
+use crate::report::tell;
 
 /// What an exit code means. Where several hold: 5, then 9, 4, 74, 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +91,6 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the one place where errors are told")]
     pub(super) fn print(&self, common: &Common) {
         if common.output == Output::Json {
             let findings: Vec<_> = self.findings.iter().map(|(_, finding)| finding).collect();
@@ -98,18 +98,18 @@ impl Failure {
                 "type": "error", "exit": self.exit.code(), "message": self.message,
                 "details": self.details, "hint": self.hint, "findings": findings,
             });
-            println!("{object}");
+            crate::report::jsonl::say(&object);
         }
         for (text, _) in &self.findings {
-            eprintln!("{text}");
+            tell(text);
         }
         let (red, plain) = if colour(common) { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
-        eprintln!("{red}error:{plain} {}", self.message);
+        tell(&format!("{red}error:{plain} {}", self.message));
         for line in &self.details {
-            eprintln!("  {line}");
+            tell(&format!("  {line}"));
         }
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+            tell(&format!("hint: {hint}"));
         }
     }
 }

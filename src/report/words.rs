@@ -31,6 +31,16 @@ pub enum Mark {
 }
 
 impl Mark {
+    /// What switches its colour on and off, if there is colour.
+    pub fn colour(self, wanted: bool) -> (&'static str, &'static str) {
+        match (wanted, self) {
+            (false, _) | (true, Self::Plain) => ("", ""),
+            (true, Self::Good) => ("\u{1b}[32m", "\u{1b}[0m"),
+            (true, Self::Bad) => ("\u{1b}[31m", "\u{1b}[0m"),
+            (true, Self::Busy) => ("\u{1b}[36m", "\u{1b}[0m"),
+        }
+    }
+
     /// Two characters that read without colour.
     pub fn sign(self) -> &'static str {
         match self {

@@ -232,7 +232,6 @@ pub(in crate::cli) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
 }
 
-#[expect(clippy::print_stderr, reason = "verbs tell people what happens")]
 pub(in crate::cli) fn tell(line: &str) {
-    eprintln!("{line}");
+    crate::report::tell(line);
 }
