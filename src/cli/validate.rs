@@ -21,11 +21,6 @@ pub(super) struct Validate {
 }
 
 impl Validate {
-<<<<<<< HEAD
-    #[expect(clippy::print_stderr, reason = "findings are for people; every verb has this shape")]
-=======
-    #[expect(clippy::unnecessary_wraps, reason = "every verb has this shape")]
->>>>>>> verbs
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
         for warning in &file.warnings {
@@ -37,16 +32,6 @@ impl Validate {
                 &json!({ "type": "validated", "digest": file.digest, "findings": findings, "exit": 0 }),
             );
         } else {
-<<<<<<< HEAD
-            eprintln!(
-                "{}: valid, {} steps, {} warnings",
-                file.path.display(),
-                file.plan.steps.len(),
-                file.warnings.len()
-            );
-=======
-            tell(&format!("{}: valid, {} steps, {} warnings", file.path.display(), file.plan.steps.len(), file.warnings.len()));
->>>>>>> verbs
         }
         Ok(Exit::Done)
     }
