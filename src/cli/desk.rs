@@ -190,24 +190,6 @@ impl Desk {
             .hint("name a directory that outlives the job: --state DIR, MODELSWAP_STATE, or `state:` in the plan"))
     }
 
-    /// What a preview showed must still be so.
-    pub(super) fn refuse_stale(
-        wanted: &str,
-        plan_digest: &str,
-        situation: &super::situation::Situation,
-    ) -> Result<(), Failure> {
-        let now = situation.digest(plan_digest);
-        if now.starts_with(wanted) && wanted.len() >= 8 {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Exit::Drift,
-            format!("the preview {wanted} no longer holds; it would be {} now", now.get(..8).unwrap_or(&now)),
-        )
-        .detail("plan, variables or registers have changed since; nothing was done")
-        .hint("look at it again: modelswap plan PLAN"))
-    }
-
     /// The commands that bring traffic back, where a CI system shows them: before the first effect, not after.
     pub(super) fn rollback_card(&self, resolved: &crate::plan::resolve::Resolved, run: &crate::ids::RunId) {
         use std::io::Write;

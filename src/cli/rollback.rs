@@ -40,9 +40,9 @@ pub(super) struct Rollback {
 }
 
 impl Rollback {
-    /// A rollback of the only service there is.
-    pub(super) fn of_all() -> Self {
-        Self { what: None, keep: false, unproven: false, takeover: false, reason: None }
+    /// A rollback of a service with nothing but defaults.
+    pub(super) fn of(service: &str) -> Self {
+        Self { what: Some(service.to_owned()), keep: false, unproven: false, takeover: false, reason: None }
     }
 
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {

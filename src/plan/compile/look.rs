@@ -88,7 +88,11 @@ impl Compiler<'_> {
         let service = self.resolved.plan.service.to_string();
         let look = time::Approve { within: approve.within, service };
         let holds = approve.otherwise != OnFailure::Rollback;
-        vec![Draft { within: OWN_PATIENCE, holds, ..Draft::new(crate::plan::graph::APPROVAL.to_owned(), LookStep(look)) }]
+        vec![Draft {
+            within: OWN_PATIENCE,
+            holds,
+            ..Draft::new(crate::plan::graph::APPROVAL.to_owned(), LookStep(look))
+        }]
     }
 
     pub(super) fn wait(wait: &Wait) -> Vec<Draft> {
