@@ -93,7 +93,7 @@ impl Compiler<'_> {
             let written = self.resolved.plan.gates.get(name).ok_or_else(|| format!("there is no gate `{name}`"))?;
             let gate: Box<dyn gates::Gate> = match written {
                 Gate::Http(http) => Box::new(gates::Http { servers: Arc::clone(self.servers(environment)?), gate: http.clone() }),
-                Gate::Command(command) => Box::new(gates::Command { gate: command.clone(), directory: self.base() }),
+                Gate::Command(command) => Box::new(gates::Command { servers: Arc::clone(self.servers(environment)?), gate: command.clone(), directory: self.base() }),
             };
             Ok((name.clone(), gate))
         };
