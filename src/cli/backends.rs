@@ -27,7 +27,8 @@ pub(super) fn open(plan: &Plan, desk: &Desk) -> Backends {
         endpoint: desk.world.as_ref().map(|world| world.cloud.clone()),
     };
     let clients = Arc::new(AwsClients::new(access));
-    let routers: BTreeMap<_, _> = plan.routers.iter().map(|(name, router)| (name.clone(), self::router(router, &clients))).collect();
+    let routers: BTreeMap<_, _> =
+        plan.routers.iter().map(|(name, router)| (name.clone(), self::router(router, &clients))).collect();
     let addresses = desk.world.as_ref().map(AddressMap::of).unwrap_or_default();
     let servers = plan.environments.iter().map(|(name, environment)| {
         let router = match &environment.endpoints {
@@ -57,7 +58,13 @@ pub(super) fn with_environments(backends: Backends, resolved: &Resolved, desk: &
     Backends { environments: environments.collect(), ..backends }
 }
 
-fn environment(name: &EnvironmentName, runs: &Runs, release: Release, resolved: &Resolved, desk: &Desk) -> Arc<dyn AnyRegister> {
+fn environment(
+    name: &EnvironmentName,
+    runs: &Runs,
+    release: Release,
+    resolved: &Resolved,
+    desk: &Desk,
+) -> Arc<dyn AnyRegister> {
     let dir = desk.directory(&resolved.plan.service);
     let clock = Arc::clone(&desk.clock);
     let argv = desk.world.as_ref().and_then(|world| world.runs.get(name)).cloned();

@@ -11,7 +11,7 @@ use super::args::{Common, Output, VarArgs};
 use super::lab::up::{Carrier, pause, start, tell};
 use super::opening::PlanFile;
 use super::{Exit, Failure, deploy, rollback};
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, ScaledClock};
 use crate::lab::load::{Load, LoadOptions, LoadReport};
 use crate::units::Span;
 use crate::world::{AddressMap, WorldFile};
@@ -26,7 +26,7 @@ pub(super) struct Demo {
     #[arg(long, value_enum, default_value_t = Swap::Both)]
     swap: Swap,
     /// Requests a second through each front door
-    #[arg(long, default_value_t = 120.0)]
+    #[arg(long, default_value_t = 200.0)]
     rate: f64,
     /// Streams kept open through each front door, each longer than ten seconds
     #[arg(long, default_value_t = 8)]
@@ -67,8 +67,11 @@ pub(super) fn plan_file(beside: &Path, swap: Swap) -> Result<PathBuf, Failure> {
 /// Tokens of a stream: at 20 ms each, twelve seconds.
 const STREAM_TOKENS: u32 = 600;
 
+/// Silence after which a request is lost to its client, in real time.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// Streams that outlive the swap are waited for so long.
-const STREAMS_END_WITHIN: Duration = Duration::from_secs(60);
+const STREAMS_END_WITHIN: Duration = Duration::from_mins(1);
 
 impl Demo {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -78,9 +81,14 @@ impl Demo {
         let path = directory.join("world.json");
         let plan_path = plan_file(&path, self.swap)?;
         let plan = PlanFile::read(&plan_path, &VarArgs::default(), common)?.plan;
-        tell("demo: a cloud API, DNS servers, a balancer and two model servers, all on 127.0.0.1; nothing else is touched");
+        tell(
+            "demo: a cloud API, DNS servers, a balancer and two model servers, all on 127.0.0.1; nothing else is touched",
+        );
         let (world, order) = start(&plan, &path, self.time, Span::from_secs(60), Carrier::Child).await?;
-        tell(&format!("{} serves {}; clients begin: {} requests a second and {} streams through each door", order.live, order.was.model, self.rate, self.streams));
+        tell(&format!(
+            "{} serves {}; clients begin: {} requests a second and {} streams through each door",
+            order.live, order.was.model, self.rate, self.streams
+        ));
         let told = self.story(common, &world.file, &path, &plan_path).await;
         // Nothing is left behind, however the story went.
         let ended = super::lab::end(&path).await;
@@ -109,7 +117,9 @@ impl Demo {
         let ends = loads.into_iter().map(|(_, load)| tokio::time::timeout(STREAMS_END_WITHIN, load.stop()));
         let mut total = LoadReport::default();
         for report in futures_util::future::join_all(ends).await {
-            let report = report.map_err(|_| Failure::new(Exit::Bug, format!("streams did not end within {} s", began.elapsed().as_secs())))?;
+            let report = report.map_err(|_| {
+                Failure::new(Exit::Bug, format!("streams did not end within {} s", began.elapsed().as_secs()))
+            })?;
             add(&mut total, &report);
         }
         let lost = total.lost + total.streams_cut;
@@ -122,7 +132,10 @@ impl Demo {
             }));
         } else {
             tell(&format!("sent {}   answered {}   lost {}", total.sent, total.answered, total.lost));
-            tell(&format!("streams of 12 s: {} begun, {} finished, {} cut", total.streams_begun, total.streams_finished, total.streams_cut));
+            tell(&format!(
+                "streams of 12 s: {} begun, {} finished, {} cut",
+                total.streams_begun, total.streams_finished, total.streams_cut
+            ));
             tell(&format!("longest gap {} ms   answers {:?}", total.gap_ms_max, total.by_model));
             for (why, times) in &total.why_lost {
                 tell(&format!("lost {times} times: {why}"));
@@ -134,12 +147,14 @@ impl Demo {
 
     /// A steady stream of clients at every front door of the plan.
     fn clients(&self, world: &WorldFile) -> Vec<(&'static str, Load)> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Clients live in the world's time, or they would keep an address for its TTL of real time.
+        let clock: Arc<dyn Clock> = Arc::new(ScaledClock { origin: world.origin, scale: world.scale });
         let Some(resolver) = world.resolvers.first() else { return Vec::new() };
         let door = |host: &str, port| {
             let options = LoadOptions::new(host, port, *resolver, AddressMap::of(world));
             let options = LoadOptions {
-                requests_per_s: self.rate,
+                requests_per_s: self.rate / world.scale,
+                patience: PATIENCE.mul_f64(world.scale),
                 streams: self.streams,
                 stream_tokens: STREAM_TOKENS,
                 ..options
@@ -160,7 +175,10 @@ impl Demo {
 fn tell_counts(loads: &[(&'static str, Load)]) {
     for (door, load) in loads {
         let seen = load.report();
-        tell(&format!("clients at the {door}: sent {}, answered {}, lost {}, answers {:?}", seen.sent, seen.answered, seen.lost, seen.by_model));
+        tell(&format!(
+            "clients at the {door}: sent {}, answered {}, lost {}, answers {:?}",
+            seen.sent, seen.answered, seen.lost, seen.by_model
+        ));
     }
 }
 

@@ -51,12 +51,15 @@ impl Rollback {
         let (mut store, mut log) = desk.log(&service).await?;
         let takeover = self.make_room(store.as_mut(), &mut log, &desk).await?;
         let Some(run) = log.newest_with_effects() else {
-            return self.nothing_to_undo(&log, &desk);
+            return Ok(nothing_to_undo(&log, &desk));
         };
         if let Some(named) = named.filter(|n| *n != run.run) {
             let newest = &run.run;
-            return Err(Failure::new(Exit::Drift, format!("only the newest run with effects can be undone, and that is {newest}, not {named}"))
-                .detail("nothing was done"));
+            return Err(Failure::new(
+                Exit::Drift,
+                format!("only the newest run with effects can be undone, and that is {newest}, not {named}"),
+            )
+            .detail("nothing was done"));
         }
         let past = recall(run, &desk)?;
         let why = format!("asked by {}", desk.actor);
@@ -92,7 +95,10 @@ impl Rollback {
         };
         if holder.alive() == Alive::Yes {
             desk.tell(&format!("{held}; asking it to stop"));
-            let service = log.service().cloned().unwrap_or_else(|| crate::ids::ServiceName::new("unknown").expect("BUG: a good name"));
+            let service = log
+                .service()
+                .cloned()
+                .unwrap_or_else(|| crate::ids::ServiceName::new("unknown").expect("BUG: a good name"));
             let fact = Fact::Asked { ask: Ask::Yield, by: desk.actor.to_string() };
             let asked = ask(store, log, &service, &run, &desk.actor, fact, desk.clock.now()).await;
             asked.map_err(|e| ending::not_ours(&e, desk))?;
@@ -112,12 +118,12 @@ impl Rollback {
             ))),
         }
     }
+}
 
-    fn nothing_to_undo(&self, log: &Log, desk: &Desk) -> Result<Exit, Failure> {
-        let on = log.newest().and_then(|run| run.started.resolved["live"].as_str());
-        let on = on.map_or_else(|| "where it was".to_owned(), |live| format!("on {live}"));
-        desk.tell(&format!("already {on}: no run has effects that are not undone; nothing was done"));
-        desk.result(&serde_json::json!({ "type": "finished", "outcome": "already", "exit": 0 }));
-        Ok(Exit::Done)
-    }
+fn nothing_to_undo(log: &Log, desk: &Desk) -> Exit {
+    let on = log.newest().and_then(|run| run.started.resolved["live"].as_str());
+    let on = on.map_or_else(|| "where it was".to_owned(), |live| format!("on {live}"));
+    desk.tell(&format!("already {on}: no run has effects that are not undone; nothing was done"));
+    desk.result(&serde_json::json!({ "type": "finished", "outcome": "already", "exit": 0 }));
+    Exit::Done
 }

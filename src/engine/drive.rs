@@ -68,7 +68,13 @@ type Landing<'m> = FuturesUnordered<BoxFuture<'m, (Vec<StepId>, Result<(), Journ
 
 impl<'a> Drive<'a> {
     /// A run that is ready to go.
-    pub fn new(graph: &'a Graph, journal: Journal, report: Box<dyn Reporter + 'a>, clock: Arc<dyn Clock>, cancel: Cancel) -> Self {
+    pub fn new(
+        graph: &'a Graph,
+        journal: Journal,
+        report: Box<dyn Reporter + 'a>,
+        clock: Arc<dyn Clock>,
+        cancel: Cancel,
+    ) -> Self {
         let (journal, report) = (Mutex::new(journal), Mutex::new(report));
         Self { graph, journal, report, clock, cancel, until: None, observe: None, halt: Cancel::default() }
     }
@@ -85,6 +91,8 @@ impl<'a> Drive<'a> {
             if let Some(by) = self.cancel.requested() {
                 return self.land(air, by).await;
             }
+            // After a fact that only changes what is decided next there is nothing to wait for.
+            let mut again = false;
             for next in self.decide(&shapes, &busy).await {
                 match next {
                     Move::Finish(outcome) => {
@@ -95,13 +103,23 @@ impl<'a> Drive<'a> {
                         self.append(Fact::Finished { outcome: outcome.clone() }).await?;
                         return Ok(End::Finished(outcome));
                     }
-                    Move::Unwind { why } => self.append(Fact::Unwinding { why, unproven: false, keep: false, asked: false }).await?,
-                    other => {
-                        let steps = steps_of(&other);
+                    Move::Observe { what, detail } => {
+                        again = true;
+                        self.append(Fact::Observed { what, detail: detail.into() }).await?;
+                    }
+                    Move::Unwind { why } => {
+                        again = true;
+                        self.append(Fact::Unwinding { why, unproven: false, keep: false, asked: false }).await?;
+                    }
+                    Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. } => {
+                        let steps = steps_of(&next);
                         busy.extend(steps.iter().cloned());
-                        air.push(Box::pin(async move { (steps, self.perform(other).await) }));
+                        air.push(Box::pin(async move { (steps, self.perform(next).await) }));
                     }
                 }
+            }
+            if again {
+                continue;
             }
             tokio::select! {
                 Some((steps, result)) = air.next() => {
@@ -170,6 +188,6 @@ fn steps_of(next: &Move) -> Vec<StepId> {
     match next {
         Move::Prepare(id) | Move::Apply(id) | Move::Verify(id) | Move::Wait { step: id, .. } => vec![id.clone()],
         Move::Undo(ids) => ids.clone(),
-        Move::Unwind { .. } | Move::Finish(_) => Vec::new(),
+        Move::Observe { .. } | Move::Unwind { .. } | Move::Finish(_) => Vec::new(),
     }
 }

@@ -11,6 +11,9 @@ pub struct Actor {
     pub host: String,
     /// Which boot of the host; a pid means nothing in another.
     pub boot_id: String,
+    /// Which set of pids the pid is one of: containers of one host have their own, under one name and one boot.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub pid_space: String,
     /// Process id.
     pub pid: u32,
     /// When the process started, in the kernel's own unit; a pid may be used again, with another start.
@@ -29,7 +32,7 @@ pub enum Alive {
     Yes,
     /// It is gone for certain.
     No,
-    /// It ran on another host.
+    /// It ran on another host, or in another container of this one.
     CannotTell,
 }
 
@@ -41,6 +44,7 @@ impl Actor {
             user,
             host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             boot_id: boot_id(),
+            pid_space: pid_space(),
             pid,
             started: start_of(pid).unwrap_or_default(),
             ci_url,
@@ -55,6 +59,9 @@ impl Actor {
         }
         if self.boot_id != boot_id() {
             return Alive::No;
+        }
+        if self.pid_space != pid_space() {
+            return Alive::CannotTell;
         }
         match start_of(self.pid) {
             Some(started) if started == self.started => Alive::Yes,
@@ -76,6 +83,11 @@ fn boot_id() -> String {
         return id.trim().to_owned();
     }
     output_of("sysctl", &["-n", "kern.boottime"]).unwrap_or_default()
+}
+
+/// Linux names each pid namespace: `pid:[4026531836]`; elsewhere there is one only.
+fn pid_space() -> String {
+    std::fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default()
 }
 
 /// When process `pid` started; `None` when there is no such process, or only its zombie.
@@ -109,5 +121,11 @@ mod tests {
         assert_eq!(Actor { started: "1".into(), ..me.clone() }.alive(), Alive::No);
         assert_eq!(Actor { boot_id: "another".into(), ..me.clone() }.alive(), Alive::No);
         assert_eq!(Actor { host: "elsewhere".into(), ..me }.alive(), Alive::CannotTell);
+    }
+
+    #[test]
+    fn a_pid_of_another_container_of_this_host_says_nothing() {
+        let me = Actor::here("dana".into(), None);
+        assert_eq!(Actor { pid_space: "pid:[1]".into(), started: "1".into(), ..me }.alive(), Alive::CannotTell);
     }
 }

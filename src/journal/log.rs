@@ -40,6 +40,14 @@ pub enum BadLog {
         /// Where.
         seq: u64,
     },
+    /// A record of another service stands in it.
+    #[error("record {seq} belongs to `{service}`: the log was put together from others")]
+    Foreign {
+        /// Where.
+        seq: u64,
+        /// Whose it is.
+        service: ServiceName,
+    },
     /// A payload is no record.
     #[error("record {seq} cannot be read: {why}")]
     Unreadable {
@@ -51,6 +59,11 @@ pub enum BadLog {
 }
 
 impl Log {
+    /// An empty log that takes only records of `service`.
+    pub fn of(service: &ServiceName) -> Self {
+        Self { service: Some(service.clone()), ..Self::default() }
+    }
+
     /// Adds a payload: checks its place and its hash, and folds it.
     ///
     /// # Errors
@@ -59,6 +72,9 @@ impl Log {
         let seq = self.head.seq + 1;
         if record.seq != seq || record.prev != self.head.hash || record.epoch < self.head.epoch {
             return Err(BadLog::BrokenChain { seq });
+        }
+        if self.service.as_ref().is_some_and(|own| *own != record.service) {
+            return Err(BadLog::Foreign { seq, service: record.service.clone() });
         }
         self.head = Head { seq, hash: record::digest(payload), epoch: record.epoch };
         if !matches!(record.fact, Fact::Asked { .. }) {
@@ -78,7 +94,7 @@ impl Log {
         self.runs.last()
     }
 
-    /// Whose log it is; none for an empty one.
+    /// Whose log it is; none for an empty one that was not made for a service.
     pub fn service(&self) -> Option<&ServiceName> {
         self.service.as_ref()
     }

@@ -12,6 +12,7 @@ use crate::ids::{RunId, ServiceName};
 pub const VERSION: u32 = 1;
 
 /// Longest payload of a record, in bytes: small enough to be written by one `write`, and to be one object of a store.
+/// What makes it longer is kept beside the log, the largest field first.
 pub const PAYLOAD_MAX: usize = 64 * 1024;
 
 /// One entry of a service's log.
@@ -61,6 +62,9 @@ const HEADER: usize = 18;
 /// Marks a field whose value is kept beside the log because it is large: `{"$blob": DIGEST}`.
 const BLOB: &str = "$blob";
 
+/// What the fields of a fact may take together; the rest of a payload is for who, when and where.
+const FACT_MAX: usize = PAYLOAD_MAX - 4 * 1024;
+
 /// Values longer than this, in bytes of JSON, are kept beside the log.
 const INLINE_MAX: usize = 32 * 1024;
 
@@ -68,15 +72,30 @@ const INLINE_MAX: usize = 32 * 1024;
 pub fn payload(record: &Record) -> (Vec<u8>, Vec<(String, Vec<u8>)>) {
     let mut json = serde_json::to_value(record).expect("BUG: records are JSON");
     let mut large = Vec::new();
-    for field in json["fact"].as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
-        let bytes = serde_json::to_vec(field).expect("BUG: values are JSON");
-        if bytes.len() > INLINE_MAX {
+    let mut fields: Vec<_> =
+        json["fact"].as_object_mut().into_iter().flatten().map(|(_, v)| (bytes_of(v), v)).collect();
+    fields.sort_by_key(|(bytes, _)| std::cmp::Reverse(bytes.len()));
+    let mut inline: usize = fields.iter().map(|(bytes, _)| bytes.len()).sum();
+    for (bytes, field) in fields {
+        // A value that looks like the mark itself must not be taken for one.
+        let ambiguous = field.get(BLOB).is_some();
+        if bytes.len() > INLINE_MAX || inline > FACT_MAX || ambiguous {
+            inline -= bytes.len();
             let digest = digest(&bytes);
             *field = serde_json::json!({ BLOB: digest });
             large.push((digest, bytes));
         }
     }
-    (serde_json::to_vec(&json).expect("BUG: values are JSON"), large)
+    (bytes_of(&json), large)
+}
+
+fn bytes_of(json: &serde_json::Value) -> Vec<u8> {
+    serde_json::to_vec(json).expect("BUG: values are JSON")
+}
+
+/// Whether `text` can be the name of a large value: what a log says is never taken for a path.
+pub fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
 }
 
 /// The record of a payload; `fetch` finds the large values by their digest.
@@ -91,6 +110,9 @@ pub fn read(payload: &[u8], fetch: impl Fn(&str) -> Result<Vec<u8>, String>) -> 
     }
     for field in json["fact"].as_object_mut().into_iter().flat_map(|fields| fields.values_mut()) {
         if let Some(digest) = field.get(BLOB).and_then(serde_json::Value::as_str) {
+            if !is_digest(digest) {
+                return Err(format!("`{digest}` is no name of a large value"));
+            }
             *field = serde_json::from_slice(&fetch(digest)?).map_err(|e| e.to_string())?;
         }
     }
@@ -121,7 +143,8 @@ pub fn unframe(bytes: &[u8]) -> Framed<'_> {
         let header = std::str::from_utf8(line.get(..HEADER)?).ok()?;
         let (length, rest) = header.split_once(' ')?;
         let payload = line.get(HEADER..)?;
-        let exact = hex(length)? == u32::try_from(payload.len()).ok()? && hex(rest.strip_suffix(' ')?)? == crc32c::crc32c(payload);
+        let exact = hex(length)? == u32::try_from(payload.len()).ok()?
+            && hex(rest.strip_suffix(' ')?)? == crc32c::crc32c(payload);
         exact.then_some(payload)
     });
     parsed.map_or(Framed::Damaged, |payload| Framed::Whole(payload, end + 1))

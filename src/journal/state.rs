@@ -34,7 +34,9 @@ pub struct RunState {
     pub unwinding: Option<Unwinding>,
     /// By step, for those that have begun.
     pub steps: BTreeMap<StepId, StepState>,
-    /// Until when clients may still come to an environment; later entries win over earlier ones only by being longer.
+    /// Since when the last process has had it in hand; when it began, for a run that was never opened.
+    pub opened_at: Timestamp,
+    /// Until when clients may still come to an environment: the longest for each.
     pub tails: Vec<Horizon>,
     /// What was asked of the run and by whom, since the last `Opened`.
     pub asked: Vec<(Ask, String)>,
@@ -109,6 +111,7 @@ impl RunState {
             goal: Goal::Deployed,
             unwinding: None,
             steps: BTreeMap::new(),
+            opened_at: record.at,
             tails: Vec::new(),
             asked: Vec::new(),
             observed: BTreeMap::new(),
@@ -145,7 +148,7 @@ impl RunState {
         self.last_at = at;
         match fact {
             Fact::RunStarted(_) => {}
-            Fact::Opened { purpose, .. } => self.open(*purpose),
+            Fact::Opened { purpose, .. } => self.open(*purpose, at),
             Fact::Prepared { step, prepared } => {
                 // A step that is prepared again keeps the moment of its first look: its patience began then.
                 let since = self.step(step).prepared.as_ref().map_or(at, |(_, since)| *since);
@@ -165,15 +168,16 @@ impl RunState {
             }
             Fact::Verified { step, evidence, tails } => {
                 self.of(step).verified = Some(evidence.clone());
-                self.tails.extend(tails.iter().cloned());
+                self.lengthen(tails);
             }
             Fact::Failed { step, failure } => self.of(step).failed = Some(failure.clone()),
             Fact::Unwinding { why, unproven, keep, asked } => {
+                self.observed.clear();
                 self.unwinding = Some(Unwinding { why: why.clone(), unproven: *unproven, keep: *keep, asked: *asked });
             }
             Fact::Undone { step, evidence, tails } => {
                 self.of(step).undone = Some(evidence.clone());
-                self.tails.extend(tails.iter().cloned());
+                self.lengthen(tails);
             }
             Fact::UndoFailed { step, failure } => self.of(step).undo_failed = Some(failure.clone()),
             Fact::Observed { what, detail } => {
@@ -186,7 +190,8 @@ impl RunState {
     }
 
     /// A new holder: what only the old one was stopped by does not stop the new one.
-    fn open(&mut self, purpose: Purpose) {
+    fn open(&mut self, purpose: Purpose, at: Timestamp) {
+        self.opened_at = at;
         self.outcome = None;
         self.interrupted = None;
         // An approval stays given; a request to stop was for the process that got it.
@@ -200,6 +205,17 @@ impl RunState {
             Purpose::Rollback => {}
         }
         self.steps.values_mut().for_each(|s| s.undo_failed = None);
+    }
+
+    /// A tail counts until its end; a shorter one of the same environment says nothing new.
+    fn lengthen(&mut self, tails: &[Horizon]) {
+        for tail in tails {
+            match self.tails.iter_mut().find(|t| t.environment == tail.environment) {
+                Some(known) if known.until >= tail.until => {}
+                Some(known) => *known = tail.clone(),
+                None => self.tails.push(tail.clone()),
+            }
+        }
     }
 
     fn of(&mut self, step: &StepId) -> &mut StepState {

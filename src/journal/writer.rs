@@ -19,6 +19,10 @@ pub struct Journal {
     run: RunId,
     epoch: u64,
     actor: Actor,
+    /// Whether older holders may still write until our `Opened` is durable: the run is being taken from them.
+    takes_over: bool,
+    /// Who displaced us, once somebody has. Nothing of ours is written after that.
+    displaced: Option<(String, u64)>,
 }
 
 /// Why a fact could not be written. Nothing may be changed in the world after any of these.
@@ -69,7 +73,7 @@ impl Journal {
     ) -> Result<Self, JournalError> {
         free(&log)?;
         let epoch = log.head.epoch + 1;
-        let mut journal = Self { store, log, service, run, epoch, actor };
+        let mut journal = Self { store, log, service, run, epoch, actor, takes_over: false, displaced: None };
         journal.append(facts.0, at).await?;
         journal.append(Fact::Opened { purpose: facts.1, reason: None }, at).await?;
         Ok(journal)
@@ -89,8 +93,8 @@ impl Journal {
             Takeover::Never => free(&log).map(|()| None)?,
             Takeover::Because(why) => Some(why),
         };
-        let epoch = log.head.epoch + 1;
-        let mut journal = Self { store, log, service, run, epoch, actor };
+        let (epoch, takes_over) = (log.head.epoch + 1, reason.is_some());
+        let mut journal = Self { store, log, service, run, epoch, actor, takes_over, displaced: None };
         journal.append(Fact::Opened { purpose: purpose.0, reason }, at).await?;
         Ok(journal)
     }
@@ -100,6 +104,13 @@ impl Journal {
     /// # Errors
     /// [`JournalError::Displaced`] when a newer holder has written; a store error when it is not known to be durable.
     pub async fn append(&mut self, fact: Fact, at: Timestamp) -> Result<Record, JournalError> {
+        if let Some((by, epoch)) = self.displaced.clone() {
+            return Err(JournalError::Displaced { by, epoch });
+        }
+        if goes_further(&fact) && !self.store.has_reserve()? {
+            let why = "no room is left for the end and the way back; nothing further is begun".to_owned();
+            return Err(StoreError::Io { doing: "cannot write", place: self.store.place(), full: true, why }.into());
+        }
         loop {
             let record = Record {
                 v: record::VERSION,
@@ -114,12 +125,10 @@ impl Journal {
                 fact: fact.clone(),
             };
             let (payload, large) = record::payload(&record);
-            for (digest, bytes) in &large {
-                self.store.keep(digest, bytes).await?;
-            }
-            let appended = match self.store.append(self.log.head.seq, &payload).await {
-                Err(StoreError::Io { full: true, .. }) if self.store.release_reserve() => {
-                    self.store.append(self.log.head.seq, &payload).await?
+            // The reserve is for what must be written, not for what is about to be begun.
+            let appended = match self.put(&payload, &large).await {
+                Err(StoreError::Io { full: true, .. }) if !goes_further(&fact) && self.store.release_reserve() => {
+                    self.put(&payload, &large).await?
                 }
                 other => other?,
             };
@@ -131,6 +140,13 @@ impl Journal {
                 Appended::Behind(others) => self.catch_up(&others)?,
             }
         }
+    }
+
+    async fn put(&mut self, payload: &[u8], large: &[(String, Vec<u8>)]) -> Result<Appended, StoreError> {
+        for (digest, bytes) in large {
+            self.store.keep(digest, bytes).await?;
+        }
+        self.store.append(self.log.head.seq, payload).await
     }
 
     /// Whether others have written since; folds what they asked.
@@ -155,10 +171,13 @@ impl Journal {
             let record = record::read(payload, |digest| self.store.fetch(digest).map_err(|e| e.to_string()))
                 .map_err(|why| self.bad(super::log::BadLog::Unreadable { seq, why }))?;
             self.push(payload, &record)?;
-            // The same epoch in another's hand: both opened at once, and theirs was first.
-            let other = record.actor != self.actor && !matches!(record.fact, Fact::Asked { .. });
-            if record.epoch > self.epoch || other {
-                return Err(JournalError::Displaced { by: record.actor.to_string(), epoch: record.epoch });
+            // The same epoch in another's hand: both opened at once, and theirs was first. An older one's is only to be
+            // expected from whom we are taking the run.
+            let expected = matches!(record.fact, Fact::Asked { .. }) || (self.takes_over && record.epoch < self.epoch);
+            if record.epoch > self.epoch || !expected {
+                let (by, epoch) = (record.actor.to_string(), record.epoch);
+                self.displaced = Some((by.clone(), epoch));
+                return Err(JournalError::Displaced { by, epoch });
             }
         }
         Ok(())
@@ -170,6 +189,25 @@ impl Journal {
 
     fn bad(&self, bad: super::log::BadLog) -> JournalError {
         StoreError::Bad { place: self.store.place(), bad }.into()
+    }
+}
+
+/// Whether a fact announces something new, rather than what came of it or the way back.
+fn goes_further(fact: &Fact) -> bool {
+    match fact {
+        Fact::RunStarted(_) | Fact::Prepared { .. } | Fact::Attempt { undo: false, .. } => true,
+        Fact::Opened { .. }
+        | Fact::Attempt { undo: true, .. }
+        | Fact::Applied { .. }
+        | Fact::Verified { .. }
+        | Fact::Failed { .. }
+        | Fact::Unwinding { .. }
+        | Fact::Undone { .. }
+        | Fact::UndoFailed { .. }
+        | Fact::Observed { .. }
+        | Fact::Asked { .. }
+        | Fact::Interrupted { .. }
+        | Fact::Finished { .. } => false,
     }
 }
 
@@ -213,7 +251,7 @@ pub fn free(log: &Log) -> Result<(), JournalError> {
     match holder.alive() {
         Alive::No => Ok(()),
         Alive::Yes | Alive::CannotTell => {
-            Err(JournalError::Held { by: holder.to_string(), pid: holder.pid, since: run.last_at })
+            Err(JournalError::Held { by: holder.to_string(), pid: holder.pid, since: run.opened_at })
         }
     }
 }

@@ -99,7 +99,9 @@ impl Gate for Command {
     async fn ask(&self) -> Verdict {
         match argv::run(&self.gate.run, &[], &self.directory, self.gate.within.std()).await {
             Ended::Exit(0, _) => Verdict::yes("exit 0"),
-            Ended::Exit(code, output) => Verdict::No(format!("`{}` ended with exit {code}: {output}", self.gate.run.join(" "))),
+            Ended::Exit(code, output) => {
+                Verdict::No(format!("`{}` ended with exit {code}: {output}", self.gate.run.join(" ")))
+            }
             Ended::Not(why) => Verdict::CannotTell(why),
         }
     }

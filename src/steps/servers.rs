@@ -61,7 +61,10 @@ impl Servers {
             (Endpoints::Urls(urls), _) => Ok(urls.clone()),
             (Endpoints::TargetGroup { .. }, Some(router)) => {
                 let targets = router.targets(&self.environment).await.map_err(|e| e.to_string())?;
-                targets.iter().map(|(host, port)| Url::parse(&format!("http://{host}:{port}")).map_err(|e| e.to_string())).collect()
+                targets
+                    .iter()
+                    .map(|(host, port)| Url::parse(&format!("http://{host}:{port}")).map_err(|e| e.to_string()))
+                    .collect()
             }
             (Endpoints::TargetGroup { target_group }, None) => Err(format!("there is no router `{target_group}`")),
         }

@@ -28,6 +28,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Where it is, for people and for `--state`.
     fn place(&self) -> String;
 
+    /// Whether something is held back for hard times, so that what is begun now can be brought to an end later.
+    fn has_reserve(&mut self) -> Result<bool, StoreError> {
+        Ok(true)
+    }
+
     /// Drops what is held back for hard times (a reserve on a full disk); whether there was anything.
     fn release_reserve(&mut self) -> bool {
         false

@@ -24,9 +24,22 @@ pub struct Environment {
     pub serves: Serves,
     /// Where its servers answer directly: a list of URLs, or the targets of a router's group.
     pub endpoints: Endpoints,
+    /// How its servers are asked to close the connections that clients keep open, where they can be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closes: Option<Closes>,
     /// What an hour of it costs, in any one currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hourly_cost: Option<f64>,
+}
+
+/// Paths that are POSTed to every server, so that clients who keep a connection come back by the name they know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Closes {
+    /// From now on every answer carries `Connection: close`.
+    pub start: String,
+    /// No longer.
+    pub stop: String,
 }
 
 /// How an environment is started and stopped.

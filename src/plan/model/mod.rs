@@ -22,7 +22,7 @@ mod step;
 mod step_forms;
 
 pub use access::{Access, Auth, Secret, SecretHolder};
-pub use environment::{CommandRuns, Endpoints, Environment, ProcessRuns, Runs};
+pub use environment::{Closes, CommandRuns, Endpoints, Environment, ProcessRuns, Runs};
 pub use gate::{CommandGate, Gate, HttpGate, Witness};
 pub use router::{Alb, AlbConditions, AlbRule, AliasTarget, Propagation, RecordValues, Route53, Router};
 pub use serves::{HttpIdentity, Kserve, OpenAi, OpenAiServer, PlainHttp, Serves, Tcp};

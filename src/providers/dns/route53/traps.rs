@@ -39,7 +39,9 @@ impl Route53 {
             traps.push(Trap {
                 code: "https-record".to_owned(),
                 must_acknowledge: true,
-                says: format!("{name} has an {kind} record; its address hints would go on leading clients to the old place"),
+                says: format!(
+                    "{name} has an {kind} record; its address hints would go on leading clients to the old place"
+                ),
                 hint: format!("remove the hints or the {kind} record, or acknowledge it"),
             });
         }
