@@ -96,7 +96,7 @@ pub(super) fn end(run: &RunState, log: &Log) -> String {
 /// A journal that cannot be trusted: how far it can.
 fn broken(service: &ServiceName, error: &StoreError, desk: &Desk) -> Failure {
     let StoreError::Bad { bad, .. } = error else { return desk.cannot_keep(error) };
-    let (BadLog::BrokenChain { seq } | BadLog::Unreadable { seq, .. }) = bad;
+    let (BadLog::BrokenChain { seq } | BadLog::Unreadable { seq, .. } | BadLog::Foreign { seq, .. }) = bad;
     Failure::new(Exit::Journal, format!("the journal of {service} breaks at record {seq}: {error}"))
         .detail(format!("{} records before it follow from each other; nothing was changed", seq.saturating_sub(1)))
         .hint("compare it with a copy; until it is put right, no verb changes anything on its word")
