@@ -127,7 +127,14 @@ impl Deploy {
             desk.tell(&format!("note [{}] `{router}`: {}; {}", trap.code, trap.says, trap.hint));
         }
         let (live, next, was) = (situation.live.clone(), situation.next.clone(), situation.was.clone());
-        let resolved = Resolved { plan: file.plan.clone(), live, next, was, base: file.base.clone() };
+        let resolved = Resolved {
+            plan: file.plan.clone(),
+            live,
+            next,
+            was,
+            host: desk.actor.host.clone(),
+            base: file.base.clone(),
+        };
         let ready = backends::with_environments(opened, &resolved, &desk);
         let graph = compile(&resolved, &ready).map_err(|errors| {
             let failure =
