@@ -166,7 +166,8 @@ fn groups<'a>(shapes: &'a [Shape], state: &RunState) -> Vec<Group<'a>> {
         }
     }
     groups.reverse();
-    groups.sort_by_key(|g| g.phase);
+    // What is left of a register in the last phase is its TTL, and TTLs come last.
+    groups.sort_by_key(|g| (g.phase, g.phase == Phase::Rest && g.register().is_some()));
     groups
 }
 
