@@ -45,7 +45,8 @@ fn is_rolled_back(outcome: &Outcome) -> bool {
 fn failures(plan: &Plan) -> Vec<Option<(StepId, Fault)>> {
     let of = |id: &StepId| FAULTS.map(|fault| Some((id.clone(), fault)));
     let all = plan.shapes.iter().flat_map(|s| of(&s.id));
-    let looks = |id: &StepId, fault: Fault| plan.effects.contains_key(id) || matches!(fault, Fault::Look | Fault::NotHolding);
+    let looks =
+        |id: &StepId, fault: Fault| plan.effects.contains_key(id) || matches!(fault, Fault::Look | Fault::NotHolding);
     std::iter::once(None).chain(all.filter(|f| f.as_ref().is_some_and(|(id, fault)| looks(id, *fault)))).collect()
 }
 
@@ -64,10 +65,14 @@ fn every_failure_ends_as_the_policy_says_and_the_end_tells_the_truth() {
                 let mut world = World::new(&plan, policy);
                 let trouble = Trouble { step: step.clone(), ..Trouble::default() };
                 let outcome = finished(&mut world, &trouble);
-                let of_deploy = step.as_ref().filter(|(id, _)| plan.shapes.iter().any(|s| s.id == *id && s.section == Section::Deploy));
+                let of_deploy = step
+                    .as_ref()
+                    .filter(|(id, _)| plan.shapes.iter().any(|s| s.id == *id && s.section == Section::Deploy));
                 match (of_deploy, policy) {
                     (None, _) => assert_eq!(outcome, Outcome::Deployed),
-                    (Some((_, Fault::Drift)), _) => assert!(matches!(outcome, Outcome::Held { kind: FailureKind::Drift, .. }), "{outcome:?}"),
+                    (Some((_, Fault::Drift)), _) => {
+                        assert!(matches!(outcome, Outcome::Held { kind: FailureKind::Drift, .. }), "{outcome:?}")
+                    }
                     (Some((_, fault)), OnFailure::Hold | OnFailure::Ask) => {
                         let unknown = matches!(fault, Fault::LostAfter | Fault::LostBefore);
                         let kind = if unknown { FailureKind::Unknown } else { FailureKind::Failed };
@@ -96,7 +101,9 @@ fn every_failure_of_finalize_holds_and_going_back_undoes_its_steps_first() {
     for step in failures(&whole()) {
         let mut world = deployed(&whole(), false);
         world.open(Purpose::Finalize);
-        let of_finalize = step.as_ref().is_some_and(|(id, _)| world.plan.shapes.iter().any(|s| s.id == *id && s.section == Section::Finalize));
+        let of_finalize = step
+            .as_ref()
+            .is_some_and(|(id, _)| world.plan.shapes.iter().any(|s| s.id == *id && s.section == Section::Finalize));
         let outcome = finished(&mut world, &Trouble { step, ..Trouble::default() });
         assert_eq!(matches!(outcome, Outcome::Held { .. }), of_finalize, "{outcome:?}");
         let begin = world.facts.len();
@@ -131,7 +138,10 @@ fn every_crash_resumes_to_the_same_end() {
                 let unwinding = world.state.unwinding.clone();
                 world.open(Purpose::Resume);
                 assert_eq!(finished(&mut world, &trouble), outcome, "crash at {crash:?}");
-                assert!(unwinding.is_none() || world.state.unwinding == unwinding, "a resumed unwinding goes on unwinding");
+                assert!(
+                    unwinding.is_none() || world.state.unwinding == unwinding,
+                    "a resumed unwinding goes on unwinding"
+                );
                 if !matches!(outcome, Outcome::Held { .. }) {
                     assert_eq!(world.registers, undisturbed.registers, "crash at {crash:?}");
                 }
@@ -178,7 +188,9 @@ fn second_rollback_does_nothing(mut world: World) {
 #[test]
 fn every_crash_inside_the_way_back_resumes_to_the_same_end() {
     for plan in plans() {
-        for finalized in [false, true].into_iter().filter(|f| !f || plan.shapes.iter().any(|s| s.section == Section::Finalize)) {
+        for finalized in
+            [false, true].into_iter().filter(|f| !f || plan.shapes.iter().any(|s| s.section == Section::Finalize))
+        {
             let start = deployed(&plan, finalized);
             for undo in undo_failures(&plan) {
                 let trouble = Trouble { undo, ..Trouble::default() };
@@ -192,7 +204,11 @@ fn every_crash_inside_the_way_back_resumes_to_the_same_end() {
                         if let End::Finished(_) = world.go(&Trouble { crash: Some(crash), ..trouble.clone() }) {
                             continue;
                         }
-                        if purpose == Purpose::Rollback { world.roll_back(false) } else { world.open(purpose) }
+                        if purpose == Purpose::Rollback {
+                            world.roll_back(false)
+                        } else {
+                            world.open(purpose)
+                        }
                         assert_eq!(finished(&mut world, &trouble), outcome, "crash at {crash:?}, {purpose:?}");
                         assert_eq!(world.registers, undisturbed.registers, "crash at {crash:?}, {purpose:?}");
                     }
@@ -211,7 +227,9 @@ fn undo_failures(plan: &Plan) -> Vec<Option<(StepId, FailureKind)>> {
 #[test]
 fn whatever_cannot_be_undone_is_named_and_a_rollback_without_that_trouble_finishes_it() {
     for plan in plans() {
-        for finalized in [false, true].into_iter().filter(|f| !f || plan.shapes.iter().any(|s| s.section == Section::Finalize)) {
+        for finalized in
+            [false, true].into_iter().filter(|f| !f || plan.shapes.iter().any(|s| s.section == Section::Finalize))
+        {
             for undo in undo_failures(&plan).into_iter().flatten() {
                 let mut world = deployed(&plan, finalized);
                 world.roll_back(false);
@@ -221,7 +239,9 @@ fn whatever_cannot_be_undone_is_named_and_a_rollback_without_that_trouble_finish
                     assert!(is_rolled_back(&outcome), "{outcome:?}");
                     continue;
                 }
-                let Outcome::RollbackIncomplete { left, traffic_restored, .. } = &outcome else { panic!("{outcome:?}") };
+                let Outcome::RollbackIncomplete { left, traffic_restored, .. } = &outcome else {
+                    panic!("{outcome:?}")
+                };
                 assert!(left.contains(&format!("`{id}`: no way back")), "{left:?}");
                 let shape = plan.shapes.iter().find(|s| s.id == id).unwrap();
                 assert_eq!(*traffic_restored, shape.phase > Phase::Traffic, "{id}: {outcome:?}");
@@ -280,7 +300,11 @@ fn an_abort_holds_forward_and_does_not_stop_the_way_back() {
             let outcome = finished(&mut world, &Trouble { abort: Some(abort), ..Trouble::default() });
             assert!(matches!(&outcome, Outcome::Held { why, .. } if why.contains("eve")), "{abort}: {outcome:?}");
             world.open(Purpose::Resume);
-            assert_eq!(finished(&mut world, &Trouble::default()), Outcome::Deployed, "{abort}: it was for the process that got it");
+            assert_eq!(
+                finished(&mut world, &Trouble::default()),
+                Outcome::Deployed,
+                "{abort}: it was for the process that got it"
+            );
             world.roll_back(false);
             let outcome = finished(&mut world, &Trouble { abort: Some(abort.min(5)), ..Trouble::default() });
             assert!(is_rolled_back(&outcome), "{outcome:?}");
@@ -320,7 +344,8 @@ fn traffic_of_all_routers_goes_back_at_the_same_time() {
         groups.sort();
         assert_eq!(groups, [vec![name("attach"), name("swap-alb")], vec![name("swap-dns")]]);
         let busy = [name("attach"), name("swap-alb")];
-        let moves = decide(&plan.shapes, world.policy, &world.state, world.now, &Situation { busy: &busy, until: None });
+        let moves =
+            decide(&plan.shapes, world.policy, &world.state, world.now, &Situation { busy: &busy, until: None });
         assert_eq!(moves, [Move::Undo(vec![name("swap-dns")])]);
     }
 }

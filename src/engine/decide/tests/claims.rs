@@ -26,8 +26,12 @@ pub(super) fn of_moves(world: &World, moves: &[Move], busy: &[StepId]) {
             }
             Move::Undo(_) => assert!(state.unwinding.is_some(), "back while going forward: {}", said()),
             Move::Wait { until, .. } => assert!(*until > world.now, "a wait for what is past: {}", said()),
-            Move::Unwind { .. } => assert!(state.unwinding.is_none() && busy.is_empty(), "it turns round twice: {}", said()),
-            Move::Finish(_) => assert!(busy.is_empty() && moves.len() == 1, "an end while something is under way: {}", said()),
+            Move::Unwind { .. } => {
+                assert!(state.unwinding.is_none() && busy.is_empty(), "it turns round twice: {}", said())
+            }
+            Move::Finish(_) => {
+                assert!(busy.is_empty() && moves.len() == 1, "an end while something is under way: {}", said())
+            }
             Move::Observe { .. } => {
                 let back = |s: &Shape| state.step(&s.id).attempts == 0 || state.step(&s.id).undone.is_some();
                 let traffic = world.plan.shapes.iter().filter(|s| s.phase == Phase::Traffic);
@@ -43,12 +47,15 @@ pub(super) fn of_moves(world: &World, moves: &[Move], busy: &[StepId]) {
             }
         }
         match next {
-            Move::Prepare(id) => assert!(state.step(id).prepared.is_none(), "the way back would be forgotten: {}", said()),
+            Move::Prepare(id) => {
+                assert!(state.step(id).prepared.is_none(), "the way back would be forgotten: {}", said())
+            }
             Move::Apply(id) => {
                 assert!(state.step(id).prepared.is_some(), "no way back is durable: {}", said());
                 assert!(shape(id).effect && state.step(id).applied.is_none(), "{}", said());
                 let waits = shape(id).after_tail_of.as_ref().filter(|_| state.step(id).attempts == 0);
-                let tail = waits.and_then(|of| state.tails.iter().find(|t| t.environment == *of && t.until > world.now));
+                let tail =
+                    waits.and_then(|of| state.tails.iter().find(|t| t.environment == *of && t.until > world.now));
                 assert!(tail.is_none(), "clients may still come: {}", said());
             }
             Move::Verify(id) => assert!(state.step(id).applied.is_some() || !shape(id).effect, "{}", said()),
@@ -56,10 +63,18 @@ pub(super) fn of_moves(world: &World, moves: &[Move], busy: &[StepId]) {
                 let shapes: Vec<&Shape> = ids.iter().map(shape).collect();
                 assert!(ids.iter().all(|id| state.step(id).attempts > 0), "undo of what had no attempt: {}", said());
                 assert!(ids.iter().any(|id| state.step(id).undone.is_none()), "undo of what is undone: {}", said());
-                assert!(ids.iter().all(|id| state.step(id).undo_failed.is_none()), "it failed in this process: {}", said());
-                let one = ids.len() == 1 || shapes.iter().all(|s| s.group.is_some() && s.group == shapes[0].group && s.phase == shapes[0].phase);
+                assert!(
+                    ids.iter().all(|id| state.step(id).undo_failed.is_none()),
+                    "it failed in this process: {}",
+                    said()
+                );
+                let one = ids.len() == 1
+                    || shapes
+                        .iter()
+                        .all(|s| s.group.is_some() && s.group == shapes[0].group && s.phase == shapes[0].phase);
                 assert!(one, "one write for several registers: {}", said());
-                let first = world.plan.shapes.iter().find(|s| same_write(s, shapes[0]) && state.step(&s.id).attempts > 0);
+                let first =
+                    world.plan.shapes.iter().find(|s| same_write(s, shapes[0]) && state.step(&s.id).attempts > 0);
                 assert_eq!(first.map(|s| &s.id), ids.first(), "the first knows what was there before: {}", said());
                 shapes.iter().for_each(|s| turn(world, s, &said));
             }
@@ -81,19 +96,26 @@ fn turn(world: &World, shape: &Shape, said: &dyn Fn() -> String) {
     let state = &world.state;
     let with_effect = || world.plan.shapes.iter().filter(|s| state.step(&s.id).attempts > 0);
     let undone = |s: &Shape| state.step(&s.id).undone.is_some();
+    // One write for several steps fails for all of them, though it is told of one after the other.
+    let failed =
+        |s: &Shape| with_effect().any(|other| same_write(s, other) && state.step(&other.id).undo_failed.is_some());
+    let settled = |s: &Shape| undone(s) || failed(s);
     let of = |phase: Phase| with_effect().filter(move |s| s.phase == phase);
     match shape.phase {
         Phase::Serve => {}
         Phase::Traffic => assert!(of(Phase::Serve).all(undone), "traffic goes where nothing serves yet: {}", said()),
         Phase::Stop => {
-            assert!(of(Phase::Serve).chain(of(Phase::Traffic)).all(undone), "it is stopped before the traffic is back: {}", said());
+            assert!(
+                of(Phase::Serve).chain(of(Phase::Traffic)).all(undone),
+                "it is stopped before the traffic is back: {}",
+                said()
+            );
             assert!(!state.unwinding.as_ref().is_some_and(|u| u.keep), "it was to be kept: {}", said());
             let tail = shape.undo_after_tail_of.as_ref();
             let tail = tail.and_then(|of| state.tails.iter().find(|t| t.environment == *of && t.until > world.now));
             assert!(tail.is_none(), "clients may still come: {}", said());
         }
         Phase::Rest => {
-            let settled = |s: &Shape| undone(s) || state.step(&s.id).undo_failed.is_some();
             let traffic = of(Phase::Traffic).filter(|s| s.group == shape.group);
             assert!(traffic.clone().all(undone), "its TTL before its traffic: {}", said());
             let serve_failed = of(Phase::Serve).any(|s| !undone(s));
@@ -107,8 +129,8 @@ fn turn(world: &World, shape: &Shape, said: &dyn Fn() -> String) {
     // Of what is undone in the same phase, the later step goes first; only traffic goes at the same time.
     if shape.phase != Phase::Traffic {
         let place = |s: &Shape| world.plan.shapes.iter().position(|other| other.id == s.id);
-        let settled = |s: &Shape| undone(s) || state.step(&s.id).undo_failed.is_some();
-        let later = of(shape.phase).filter(|s| s.group.is_some() == shape.group.is_some() && place(s) > place(shape) && !same_write(s, shape));
+        let later = of(shape.phase)
+            .filter(|s| s.group.is_some() == shape.group.is_some() && place(s) > place(shape) && !same_write(s, shape));
         for other in later {
             assert!(settled(other), "`{}` before `{}`: {}", shape.id, other.id, said());
         }
@@ -142,7 +164,12 @@ pub(super) fn of_end(world: &World, outcome: &Outcome) {
         let of = world.plan.shapes.iter().filter(|s| s.section <= section);
         of.clone().all(|s| state.step(&s.id).verified.is_some())
     };
-    let not_back: Vec<&Shape> = world.plan.shapes.iter().filter(|s| state.step(&s.id).has_effect() && !(keep && s.phase == Phase::Stop)).collect();
+    let not_back: Vec<&Shape> = world
+        .plan
+        .shapes
+        .iter()
+        .filter(|s| state.step(&s.id).has_effect() && !(keep && s.phase == Phase::Stop))
+        .collect();
     match outcome {
         Outcome::Deployed => assert!(done(Section::Deploy) && state.unwinding.is_none(), "{}", said()),
         Outcome::Finalized => assert!(done(Section::Finalize) && state.unwinding.is_none(), "{}", said()),
@@ -151,16 +178,19 @@ pub(super) fn of_end(world: &World, outcome: &Outcome) {
             let named: BTreeSet<&str> = left.iter().map(|line| line.split('`').nth(1).unwrap()).collect();
             // Of what is kept on demand, only what could not have been undone anyway may be named.
             let must: BTreeSet<&str> = not_back.iter().map(|s| s.id.as_str()).collect();
-            let may: BTreeSet<&str> = world.plan.shapes.iter().filter(|s| state.step(&s.id).has_effect()).map(|s| s.id.as_str()).collect();
+            let may: BTreeSet<&str> =
+                world.plan.shapes.iter().filter(|s| state.step(&s.id).has_effect()).map(|s| s.id.as_str()).collect();
             assert!(must.is_subset(&named) && named.is_subset(&may) && !named.is_empty(), "{}", said());
-            let back = ["alb", "dns"].iter().all(|r| world.registers[r]["live"] == "a" && !world.is_foreign(r));
+            let back = ["alb", "dns"].iter().all(|r| world.registers[r]["live"] == "a");
             assert!(!traffic_restored || back, "the traffic is not back: {}", said());
         }
         Outcome::Held { .. } => assert!(state.unwinding.is_none(), "{}", said()),
     }
     let gone_back = matches!(outcome, Outcome::RolledBack { .. } | Outcome::RollbackIncomplete { .. });
     for (register, before) in world.plan.before.iter().filter(|_| gone_back) {
-        let changed_by = |s: &Shape| world.plan.effects.get(&s.id).is_some_and(|e| e.register == *register) && state.step(&s.id).has_effect();
+        let changed_by = |s: &Shape| {
+            world.plan.effects.get(&s.id).is_some_and(|e| e.register == *register) && state.step(&s.id).has_effect()
+        };
         let excused = world.plan.shapes.iter().any(changed_by);
         assert!(excused || world.registers[register] == *before, "`{register}` is not what it was: {}", said());
     }

@@ -148,7 +148,11 @@ impl World {
                 let fact = match next {
                     Move::Finish(outcome) => {
                         let died = self.put(Fact::Finished { outcome: outcome.clone() }, trouble, begin);
-                        return if died && self.state.outcome.is_none() { End::Crashed } else { End::Finished(outcome) };
+                        return if died && self.state.outcome.is_none() {
+                            End::Crashed
+                        } else {
+                            End::Finished(outcome)
+                        };
                     }
                     Move::Unwind { why } => Fact::Unwinding { why, unproven: false, keep: false, asked: false },
                     Move::Observe { what, detail } => Fact::Observed { what, detail: json!(detail) },
@@ -219,7 +223,9 @@ impl World {
             }
             Move::Apply(id) => (Some(self.apply(id, fault_at(trouble, id))), true),
             Move::Verify(id) => {
-                if fault_at(trouble, id) == Some(Fault::NotHolding) || (fault_at(trouble, id).is_some() && !self.plan.effects.contains_key(id)) {
+                if fault_at(trouble, id) == Some(Fault::NotHolding)
+                    || (fault_at(trouble, id).is_some() && !self.plan.effects.contains_key(id))
+                {
                     return (Some(failed(id, FailureKind::Failed)), true);
                 }
                 let (prepared, _) = self.state.step(id).prepared.as_ref().unwrap();
@@ -308,7 +314,9 @@ impl World {
         if let (Some(was), true) = (from["live"].as_str(), from["live"] != to["live"]) {
             tails.push((was, from["ttl"].as_i64().unwrap()));
         }
-        if let (Some(ttl), Some(live), true) = (from["ttl"].as_i64(), from["live"].as_str(), from["ttl"].as_i64() > to["ttl"].as_i64()) {
+        if let (Some(ttl), Some(live), true) =
+            (from["ttl"].as_i64(), from["live"].as_str(), from["ttl"].as_i64() > to["ttl"].as_i64())
+        {
             tails.push((live, ttl));
         }
         let horizon = |(name, length): (&str, i64)| Horizon {
