@@ -15,3 +15,6 @@ pub mod steps; //      what can change
 pub mod units; //      quantities with their unit
 pub mod world; //      where the loopback world's stand-ins listen //        a small real world on loopback
 pub mod cli; //      what a person types
+#[cfg(any(fuzzing, test))]
+#[doc(hidden)]
+pub mod fuzzing; //    doors for the fuzzer
