@@ -145,6 +145,16 @@ pub fn clock_time(at: jiff::Timestamp) -> String {
     at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M:%S").to_string()
 }
 
+/// `2026-11-22 14:02:11` in the zone of this machine.
+pub fn date_time(at: jiff::Timestamp) -> String {
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// A length in whole seconds, for people: `2m3s`; less than a second is `0s`.
+pub fn rounded(length: SignedDuration) -> Span {
+    Span(SignedDuration::from_secs(length.as_secs().max(0)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

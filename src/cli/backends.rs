@@ -12,7 +12,7 @@ use crate::plan::resolve::Resolved;
 use crate::providers::aws::{AwsAccess, AwsClients};
 use crate::providers::dns::route53::value::Alias;
 use crate::providers::dns::route53::{Form, Route53};
-use crate::providers::environments::{Command, Process};
+use crate::providers::environments::{Command, Elsewhere, Process};
 use crate::providers::erased::{AnyRegister, AnyRouter};
 use crate::providers::traffic::alb::{Alb, Which};
 use crate::steps::servers::Servers;
@@ -27,7 +27,8 @@ pub(super) fn open(plan: &Plan, desk: &Desk) -> Backends {
         endpoint: desk.world.as_ref().map(|world| world.cloud.clone()),
     };
     let clients = Arc::new(AwsClients::new(access));
-    let routers: BTreeMap<_, _> = plan.routers.iter().map(|(name, router)| (name.clone(), self::router(router, &clients))).collect();
+    let routers: BTreeMap<_, _> =
+        plan.routers.iter().map(|(name, router)| (name.clone(), self::router(router, &clients))).collect();
     let addresses = desk.world.as_ref().map(AddressMap::of).unwrap_or_default();
     let servers = plan.environments.iter().map(|(name, environment)| {
         let router = match &environment.endpoints {
@@ -57,10 +58,20 @@ pub(super) fn with_environments(backends: Backends, resolved: &Resolved, desk: &
     Backends { environments: environments.collect(), ..backends }
 }
 
-fn environment(name: &EnvironmentName, runs: &Runs, release: Release, resolved: &Resolved, desk: &Desk) -> Arc<dyn AnyRegister> {
+fn environment(
+    name: &EnvironmentName,
+    runs: &Runs,
+    release: Release,
+    resolved: &Resolved,
+    desk: &Desk,
+) -> Arc<dyn AnyRegister> {
     let dir = desk.directory(&resolved.plan.service);
     let clock = Arc::clone(&desk.clock);
     let argv = desk.world.as_ref().and_then(|world| world.runs.get(name)).cloned();
+    let away = !resolved.host.is_empty() && resolved.host != desk.actor.host;
+    if away && matches!(runs, Runs::Process(_)) {
+        return Arc::new(Elsewhere { environment: name.clone(), host: resolved.host.clone() });
+    }
     match (runs.clone(), argv) {
         (Runs::Process(mut runs), argv) => {
             runs.directory = Some(resolved.base.join(runs.directory.unwrap_or_default()));

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use super::args::{Common, Output, VarArgs};
+use super::lab::demo_plan::{Swap, plan_file};
 use super::lab::up::{Carrier, pause, start, tell};
 use super::opening::PlanFile;
 use super::{Exit, Failure, deploy, rollback};
@@ -39,31 +40,6 @@ pub(super) struct Demo {
     directory: Option<PathBuf>,
 }
 
-/// What moves the traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Swap {
-    /// An ALB rule and a Route 53 record, in one run.
-    Both,
-    /// An ALB rule.
-    Alb,
-    /// A Route 53 record.
-    Dns,
-}
-
-/// The plans of the demo are files like any other; they are carried along so that the demo needs no checkout.
-pub(super) fn plan_file(beside: &Path, swap: Swap) -> Result<PathBuf, Failure> {
-    let text = match swap {
-        Swap::Both => include_str!("../../plans/demo.yaml"),
-        Swap::Alb => include_str!("../../plans/demo-alb.yaml"),
-        Swap::Dns => include_str!("../../plans/demo-dns.yaml"),
-    };
-    let directory = beside.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let path = directory.join("demo.yaml");
-    let written = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, text));
-    written.map_err(|e| Failure::new(Exit::Usage, format!("cannot write {}: {e}", path.display())))?;
-    Ok(path)
-}
-
 /// Tokens of a stream: at 20 ms each, twelve seconds.
 const STREAM_TOKENS: u32 = 600;
 
@@ -71,7 +47,7 @@ const STREAM_TOKENS: u32 = 600;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Streams that outlive the swap are waited for so long.
-const STREAMS_END_WITHIN: Duration = Duration::from_secs(60);
+const STREAMS_END_WITHIN: Duration = Duration::from_mins(1);
 
 impl Demo {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -81,9 +57,14 @@ impl Demo {
         let path = directory.join("world.json");
         let plan_path = plan_file(&path, self.swap)?;
         let plan = PlanFile::read(&plan_path, &VarArgs::default(), common)?.plan;
-        tell("demo: a cloud API, DNS servers, a balancer and two model servers, all on 127.0.0.1; nothing else is touched");
+        tell(
+            "demo: a cloud API, DNS servers, a balancer and two model servers, all on 127.0.0.1; nothing else is touched",
+        );
         let (world, order) = start(&plan, &path, self.time, Span::from_secs(60), Carrier::Child).await?;
-        tell(&format!("{} serves {}; clients begin: {} requests a second and {} streams through each door", order.live, order.was.model, self.rate, self.streams));
+        tell(&format!(
+            "{} serves {}; clients begin: {} requests a second and {} streams through each door",
+            order.live, order.was.model, self.rate, self.streams
+        ));
         let told = self.story(common, &world.file, &path, &plan_path).await;
         // Nothing is left behind, however the story went.
         let ended = super::lab::end(&path).await;
@@ -104,7 +85,7 @@ impl Demo {
         let back = self.yes || ask_back();
         let mut exit = deployed;
         if back && deployed == Exit::Done {
-            exit = rollback::Rollback::of_all().run(&common).await?;
+            exit = rollback::Rollback::of("chat").run(&common).await?;
             outcome = if exit == Exit::Done { "rolled_back" } else { "rollback_incomplete" };
             pause(Duration::from_secs(3)).await;
         }
@@ -112,7 +93,9 @@ impl Demo {
         let ends = loads.into_iter().map(|(_, load)| tokio::time::timeout(STREAMS_END_WITHIN, load.stop()));
         let mut total = LoadReport::default();
         for report in futures_util::future::join_all(ends).await {
-            let report = report.map_err(|_| Failure::new(Exit::Bug, format!("streams did not end within {} s", began.elapsed().as_secs())))?;
+            let report = report.map_err(|_| {
+                Failure::new(Exit::Bug, format!("streams did not end within {} s", began.elapsed().as_secs()))
+            })?;
             add(&mut total, &report);
         }
         let lost = total.lost + total.streams_cut;
@@ -125,7 +108,10 @@ impl Demo {
             }));
         } else {
             tell(&format!("sent {}   answered {}   lost {}", total.sent, total.answered, total.lost));
-            tell(&format!("streams of 12 s: {} begun, {} finished, {} cut", total.streams_begun, total.streams_finished, total.streams_cut));
+            tell(&format!(
+                "streams of 12 s: {} begun, {} finished, {} cut",
+                total.streams_begun, total.streams_finished, total.streams_cut
+            ));
             tell(&format!("longest gap {} ms   answers {:?}", total.gap_ms_max, total.by_model));
             for (why, times) in &total.why_lost {
                 tell(&format!("lost {times} times: {why}"));
@@ -165,7 +151,10 @@ impl Demo {
 fn tell_counts(loads: &[(&'static str, Load)]) {
     for (door, load) in loads {
         let seen = load.report();
-        tell(&format!("clients at the {door}: sent {}, answered {}, lost {}, answers {:?}", seen.sent, seen.answered, seen.lost, seen.by_model));
+        tell(&format!(
+            "clients at the {door}: sent {}, answered {}, lost {}, answers {:?}",
+            seen.sent, seen.answered, seen.lost, seen.by_model
+        ));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::args::{Common, VarArgs};
@@ -11,12 +11,15 @@ use super::ending::{self, Carry};
 use super::opening::PlanFile;
 use super::resume::resume_run;
 use super::situation::{self, Situation};
-use super::{Exit, Failure, backends};
+use super::{Exit, Failure, backends, rollback};
 use crate::ids::{RunId, StepId};
 use crate::journal::fact::{Fact, Outcome, Purpose, RunStarted};
+use crate::journal::log::Log;
 use crate::journal::state::{Goal, RunState};
+use crate::journal::store::Store;
 use crate::journal::writer::{Journal, free};
 use crate::plan::compile::compile;
+use crate::plan::model::OnFailure;
 use crate::plan::resolve::{FORMAT, Resolved};
 use crate::steps::Verdict;
 
@@ -33,24 +36,72 @@ pub(super) struct Deploy {
     /// Stop after this step and hold
     #[arg(long, value_name = "STEP")]
     until: Option<StepId>,
+    /// What happens when a step fails, in place of what the plan says
+    #[arg(long, value_enum)]
+    on_failure: Option<Policy>,
+    /// Wait so long for another run of this service to end
+    #[arg(long, value_name = "TIME", default_value = "0s")]
+    lock_timeout: crate::units::Span,
+    /// What the first Ctrl-C does: leave everything as it is, or roll back; rolling back only on a terminal
+    #[arg(long, value_enum, default_value_t = Interrupt::Hold)]
+    on_interrupt: Interrupt,
     /// Refuse when plan, variables or registers are no longer those of this preview
     #[arg(long, value_name = "DIGEST")]
     plan_digest: Option<String>,
 }
 
+/// What the first Ctrl-C does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Interrupt {
+    /// Everything stays as it is.
+    Hold,
+    /// Everything is undone.
+    Rollback,
+}
+
+/// What happens when a step fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Policy {
+    /// Everything is undone, traffic first.
+    Rollback,
+    /// Nothing more is done; a person decides.
+    Hold,
+}
+
+impl From<Policy> for OnFailure {
+    fn from(policy: Policy) -> Self {
+        match policy {
+            Policy::Rollback => Self::Rollback,
+            Policy::Hold => Self::Hold,
+        }
+    }
+}
+
 impl Deploy {
     /// A deploy of `plan` with nothing but defaults.
     pub(super) fn of(plan: PathBuf, yes: bool) -> Self {
-        Self { plan, vars: VarArgs::default(), yes, until: None, plan_digest: None }
+        Self {
+            plan,
+            vars: VarArgs::default(),
+            yes,
+            until: None,
+            on_failure: None,
+            lock_timeout: crate::units::Span::ZERO,
+            on_interrupt: Interrupt::Hold,
+            plan_digest: None,
+        }
     }
 
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let file = PlanFile::read(&self.plan, &self.vars, common)?;
+        let mut file = PlanFile::read(&self.plan, &self.vars, common)?;
+        if let Some(policy) = self.on_failure {
+            file.plan.on_failure = policy.into();
+        }
         let desk = Desk::new(common, file.plan.state.as_deref())?;
         desk.refuse_unshared_state(&file.plan)?;
-        let (store, log) = desk.log(&file.plan.service).await?;
+        let (store, log) = self.free_log(&file, &desk).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
-        if let Some(unfinished) = log.newest().filter(|run| is_unfinished(run)) {
+        if let Some(unfinished) = log.newest().filter(|run| run.is_unfinished()) {
             if unfinished.started.digest == file.digest && unfinished.unwinding.is_none() {
                 desk.tell(&format!("run {} is unfinished and this is its plan: going on with it", unfinished.run));
                 let run = unfinished.run.clone();
@@ -61,9 +112,9 @@ impl Deploy {
         let opened = backends::open(&file.plan, &desk);
         let situation = situation::look(&file.plan, &opened, &desk).await?;
         if let Some(digest) = &self.plan_digest {
-            desk.refuse_stale(digest, &file.digest, &situation)?;
+            situation::refuse_stale(digest, &file.digest, &situation)?;
         }
-        if let Some(done) = self.already(&file, &opened, &situation, &desk).await {
+        if let Some(done) = Self::already(&file, &opened, &situation, &desk).await {
             return Ok(done);
         }
         refuse_unfinalized(&log.runs, &file, &desk)?;
@@ -76,20 +127,29 @@ impl Deploy {
             desk.tell(&format!("note [{}] `{router}`: {}; {}", trap.code, trap.says, trap.hint));
         }
         let (live, next, was) = (situation.live.clone(), situation.next.clone(), situation.was.clone());
-        let resolved = Resolved { plan: file.plan.clone(), live, next, was, base: file.base.clone() };
+        let resolved = Resolved {
+            plan: file.plan.clone(),
+            live,
+            next,
+            was,
+            host: desk.actor.host.clone(),
+            base: file.base.clone(),
+        };
         let ready = backends::with_environments(opened, &resolved, &desk);
         let graph = compile(&resolved, &ready).map_err(|errors| {
-            let failure = Failure::new(Exit::Usage, format!("{} cannot be carried out; nothing was done", file.path.display()));
+            let failure =
+                Failure::new(Exit::Usage, format!("{} cannot be carried out; nothing was done", file.path.display()));
             errors.iter().fold(failure, |failure, error| failure.detail(error.to_string()))
         })?;
         if let Some(until) = &self.until
             && !graph.nodes.iter().any(|n| n.shape.id == *until)
         {
             let names: Vec<_> = graph.nodes.iter().map(|n| n.shape.id.as_str()).collect();
-            return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`")).detail(format!("it has: {}", names.join(", "))));
+            return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`"))
+                .detail(format!("it has: {}", names.join(", "))));
         }
         if !self.yes && desk.interactive {
-            self.ask(&resolved)?;
+            ask(&resolved)?;
         }
         let now = desk.clock.now();
         let run = RunId::generate(u64::try_from(now.as_millisecond()).unwrap_or(0));
@@ -101,12 +161,20 @@ impl Deploy {
             resolved: serde_json::to_value(&resolved).map_err(|e| Failure::new(Exit::Bug, e.to_string()))?,
         };
         let facts = (Fact::RunStarted(Box::new(started)), Purpose::Deploy);
-        let service = file.plan.service.clone();
+        let (service, service_name) = (file.plan.service.clone(), file.plan.service.to_string());
         let journal = Journal::begin(store, log, service, run.clone(), desk.actor.clone(), facts, now).await;
         let journal = journal.map_err(|e| ending::not_ours(&e, &desk))?;
         desk.rollback_card(&resolved, &run);
         let carry = Carry { resolved: &resolved, backends: &ready, graph: &graph, until: self.until.clone() };
-        let exit = ending::carry(journal, &carry, &desk).await?;
+        let exit = match ending::carry(journal, &carry, &desk).await {
+            Err(_) if self.on_interrupt == Interrupt::Rollback && desk.interactive => {
+                return rollback::Rollback::of(&service_name).run(common).await;
+            }
+            other => other?,
+        };
+        if exit == Exit::Held && desk.interactive && file.plan.on_failure == OnFailure::Ask {
+            return held(&service_name, common, &desk).await;
+        }
         let at_once = file.plan.finalize.as_ref().is_some_and(|f| f.after == crate::units::Span::ZERO);
         if exit == Exit::Done && at_once {
             let (store, log) = desk.log(&file.plan.service).await?;
@@ -115,9 +183,20 @@ impl Deploy {
         Ok(exit)
     }
 
+    /// The service's log, once nobody else works on it or the patience for that is over.
+    async fn free_log(&self, file: &PlanFile, desk: &Desk) -> Result<(Box<dyn Store>, Log), Failure> {
+        let end = std::time::Instant::now() + self.lock_timeout.std();
+        loop {
+            let (store, log) = desk.log(&file.plan.service).await?;
+            if free(&log).is_ok() || std::time::Instant::now() >= end {
+                return Ok((store, log));
+            }
+            desk.real_sleep(std::time::Duration::from_millis(500)).await;
+        }
+    }
+
     /// The live environment proves the release: there is nothing to do.
     async fn already(
-        &self,
         file: &PlanFile,
         opened: &crate::plan::compile::Backends,
         situation: &Situation,
@@ -130,39 +209,35 @@ impl Deploy {
         if !says_so {
             return None;
         }
-        let Verdict::Yes { evidence, .. } = opened.servers.get(&situation.live)?.prove(Some(release)).await else { return None };
+        let Verdict::Yes { evidence, .. } = opened.servers.get(&situation.live)?.prove(Some(release)).await else {
+            return None;
+        };
         desk.tell(&format!("{} serves {} already ({evidence}); nothing was done", situation.live, release.model));
         desk.result(&json!({ "type": "finished", "outcome": "already", "live": situation.live, "exit": 0 }));
         Some(Exit::Done)
     }
+}
 
-    fn ask(&self, resolved: &Resolved) -> Result<(), Failure> {
-        let release = &resolved.plan.release;
-        let was = resolved.was.as_ref().map_or_else(|| "?".to_owned(), |w| w.model.clone());
-        let question = format!(
-            "{}: swap {} ({was}) for {} ({}) in {} steps?",
-            resolved.plan.service,
-            resolved.live,
-            resolved.next,
-            release.model,
-            resolved.plan.steps.len()
-        );
-        match dialoguer::Confirm::new().with_prompt(question).default(false).interact() {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Failure::new(Exit::NotPermitted, "not confirmed; nothing was done")),
-            Err(error) => Err(Failure::new(Exit::NotPermitted, format!("nobody could be asked ({error}); nothing was done")).hint("add --yes")),
+fn ask(resolved: &Resolved) -> Result<(), Failure> {
+    let release = &resolved.plan.release;
+    let was = resolved.was.as_ref().map_or_else(|| "?".to_owned(), |w| w.model.clone());
+    let question = format!(
+        "{}: swap {} ({was}) for {} ({}) in {} steps?",
+        resolved.plan.service,
+        resolved.live,
+        resolved.next,
+        release.model,
+        resolved.plan.steps.len()
+    );
+    match dialoguer::Confirm::new().with_prompt(question).default(false).interact() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Failure::new(Exit::NotPermitted, "not confirmed; nothing was done")),
+        Err(error) => {
+            Err(Failure::new(Exit::NotPermitted, format!("nobody could be asked ({error}); nothing was done"))
+                .hint("add --yes"))
         }
     }
 }
-
-/// Whether a run stands between two ends.
-pub(super) fn is_unfinished(run: &RunState) -> bool {
-    match &run.outcome {
-        None | Some(Outcome::Held { .. } | Outcome::RollbackIncomplete { .. }) => run.has_effects() || run.outcome.is_none(),
-        Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { .. }) => false,
-    }
-}
-
 fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
     let (service, at) = (&file.plan.service, &desk.state_option);
     let why = match &run.outcome {
@@ -175,6 +250,23 @@ fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
         .hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
 }
 
+/// `on_failure: ask`, with somebody there to be asked.
+async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failure> {
+    let choices = ["leave it as it is", "roll everything back", "try the failed step again"];
+    let chosen = dialoguer::Select::new().with_prompt("a step failed; what now?").items(&choices).default(0).interact();
+    match chosen {
+        Ok(1) => rollback::Rollback::of(service).run(common).await,
+        Ok(2) => {
+            let (store, log) = desk.log(&desk.service(Some(service))?).await?;
+            match log.newest().map(|run| run.run.clone()) {
+                Some(run) => resume_run(store, log, run, desk).await,
+                None => Ok(Exit::Held),
+            }
+        }
+        Ok(_) | Err(_) => Ok(Exit::Held),
+    }
+}
+
 /// While A of the run before still runs as the way back, there is no room for the next release in its place.
 fn refuse_unfinalized(runs: &[RunState], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
     let Some(last) = runs.last() else { return Ok(()) };
@@ -185,7 +277,10 @@ fn refuse_unfinalized(runs: &[RunState], file: &PlanFile, desk: &Desk) -> Result
         return Ok(());
     }
     let (service, at) = (&file.plan.service, &desk.state_option);
-    Err(Failure::new(Exit::Held, format!("run {} of {service} is not finalized: its old environment still runs as the way back", last.run))
-        .detail("nothing was done")
-        .hint(format!("modelswap finalize {service}{at} --now   or   modelswap rollback {service}{at}")))
+    Err(Failure::new(
+        Exit::Held,
+        format!("run {} of {service} is not finalized: its old environment still runs as the way back", last.run),
+    )
+    .detail("nothing was done")
+    .hint(format!("modelswap finalize {service}{at} --now   or   modelswap rollback {service}{at}")))
 }

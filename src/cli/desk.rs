@@ -13,6 +13,7 @@ use crate::journal::actor::Actor;
 use crate::journal::log::Log;
 use crate::journal::store::local::Local;
 use crate::journal::store::{Store, StoreError};
+use crate::lab::crash::{self, CrashPoint, CrashingStore};
 use crate::report::{self, Reporter};
 use crate::world::WorldFile;
 
@@ -56,7 +57,10 @@ impl Desk {
         }
         let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_else(|| "unknown".to_owned());
+        let user = ["USER", "LOGNAME"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok())
+            .unwrap_or_else(|| "unknown".to_owned());
         let ci_url = std::env::var("GITHUB_RUN_ID").ok().map(|id| {
             let of = |name| std::env::var(name).unwrap_or_default();
             format!("{}/{}/actions/runs/{id}", of("GITHUB_SERVER_URL"), of("GITHUB_REPOSITORY"))
@@ -77,7 +81,15 @@ impl Desk {
     pub(super) async fn log(&self, service: &ServiceName) -> Result<(Box<dyn Store>, Log), Failure> {
         let mut store = Local::new(&self.state, service);
         let (log, _) = store.load().await.map_err(|e| self.cannot_keep(&e))?;
-        Ok((Box::new(store), log))
+        Ok((self.with_crash(Box::new(store))?, log))
+    }
+
+    /// In the loopback world a crash can be ordered. Nowhere else: there the variable is not even read.
+    fn with_crash(&self, store: Box<dyn Store>) -> Result<Box<dyn Store>, Failure> {
+        let ordered = self.world.as_ref().and_then(|_| std::env::var(crash::VARIABLE).ok());
+        let Some(ordered) = ordered else { return Ok(store) };
+        let point: CrashPoint = ordered.parse().map_err(|why: String| Failure::new(Exit::Usage, why))?;
+        Ok(Box::new(CrashingStore::new(store, point)))
     }
 
     /// The service that is meant: the one that is named, or the only one there is.
@@ -91,7 +103,12 @@ impl Desk {
                 Ok(wanted)
             } else {
                 let failure = Failure::new(Exit::Usage, format!("there is no journal of `{wanted}` in {at}"));
-                Err(failure.detail(if known.is_empty() { "it holds none at all".to_owned() } else { format!("it holds: {}", list()) })
+                Err(failure
+                    .detail(if known.is_empty() {
+                        "it holds none at all".to_owned()
+                    } else {
+                        format!("it holds: {}", list())
+                    })
                     .hint("name the right state directory with --state DIR or MODELSWAP_STATE"))
             };
         }
@@ -102,6 +119,12 @@ impl Desk {
             _ => Err(Failure::new(Exit::Usage, format!("{at} holds the journals of several services: {}", list()))
                 .hint("name the service that is meant")),
         }
+    }
+
+    /// The service that is named, or all there are; none at all is a mistake in `--state`.
+    pub(super) fn services(&self, named: Option<&str>) -> Result<Vec<ServiceName>, Failure> {
+        let known = Local::services(&self.state);
+        if named.is_none() && known.len() > 1 { Ok(known) } else { Ok(vec![self.service(named)?]) }
     }
 
     /// Where a service's files on this host are kept, beside its journal.
@@ -139,12 +162,16 @@ impl Desk {
 
 impl Desk {
     /// A line for people.
-    #[expect(clippy::print_stderr, reason = "verbs tell people what happens")]
     pub(super) fn tell(&self, line: &str) {
-        if self.world.is_some() && !self.interactive {
-            eprintln!("LAB {line}");
-        } else {
-            eprintln!("{line}");
+        let lab = if self.world.is_some() && !self.interactive { "LAB " } else { "" };
+        report::tell(&format!("{lab}{line}"));
+    }
+
+    /// A line of what was asked for, where it was asked for in words.
+    pub(super) fn show(&self, line: &str) {
+        if self.common.output == Output::Human {
+            let lab = if self.world.is_some() { "LAB " } else { "" };
+            report::show(format!("{lab}{line}").trim_end());
         }
     }
 
@@ -172,21 +199,10 @@ impl Desk {
             .hint("name a directory that outlives the job: --state DIR, MODELSWAP_STATE, or `state:` in the plan"))
     }
 
-    /// What a preview showed must still be so.
-    pub(super) fn refuse_stale(&self, wanted: &str, plan_digest: &str, situation: &super::situation::Situation) -> Result<(), Failure> {
-        let now = situation.digest(plan_digest);
-        if now.starts_with(wanted) && wanted.len() >= 8 {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Drift, format!("the preview {wanted} no longer holds; it would be {} now", now.get(..8).unwrap_or(&now)))
-            .detail("plan, variables or registers have changed since; nothing was done")
-            .hint("look at it again: modelswap plan PLAN"))
-    }
-
     /// The commands that bring traffic back, where a CI system shows them: before the first effect, not after.
     pub(super) fn rollback_card(&self, resolved: &crate::plan::resolve::Resolved, run: &crate::ids::RunId) {
-        let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY") else { return };
         use std::io::Write;
+        let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY") else { return };
         let card = format!(
             "### modelswap run `{run}` of `{}`\n\nfrom `{}` to `{}`. Back, from any machine that sees the state:\n\n```\nmodelswap rollback {}{}\n```\n",
             resolved.plan.service, resolved.live, resolved.next, resolved.plan.service, self.state_option

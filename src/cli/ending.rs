@@ -43,17 +43,23 @@ pub(super) async fn carry(journal: Journal, carry: &Carry<'_>, desk: &Desk) -> R
     };
     let state = drive.journal.into_inner().state().clone();
     match end {
-        Ok(End::Finished(outcome)) => Ok(finished(&outcome, &state, carry, seen, desk)),
+        Ok(End::Finished(outcome)) => Ok(finished(&outcome, &state, carry, seen.as_ref(), desk)),
         Ok(End::Interrupted { by }) => Err(interrupted(&by, carry, desk)),
         Err(error) => Err(stopped_by_journal(&error, &state, carry, desk)),
     }
 }
 
 /// First signal: stop. Second: exit now; the journal is true already.
-#[expect(clippy::exit, reason = "a second signal means now; nothing is left to be written down")]
+#[expect(
+    clippy::exit,
+    clippy::disallowed_methods,
+    reason = "a second signal means now; nothing is left to be written down"
+)]
 async fn hear(cancel: Cancel) {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else { return };
+    let (Ok(mut int), Ok(mut term)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        return;
+    };
     for time in 0.. {
         let by = tokio::select! {
             _ = int.recv() => "SIGINT",
@@ -66,7 +72,7 @@ async fn hear(cancel: Cancel) {
     }
 }
 
-fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option<Value>, desk: &Desk) -> Exit {
+fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option<&Value>, desk: &Desk) -> Exit {
     let Resolved { plan, live, next, .. } = carry.resolved;
     let (service, at) = (&plan.service, &desk.state_option);
     let exit = exit_of(outcome, state);
@@ -85,7 +91,8 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
         }
         Outcome::RolledBack { why } => desk.tell(&format!("all traffic is on {live} again, verified ({why})")),
         Outcome::RollbackIncomplete { left, traffic_restored, .. } => {
-            let traffic = if *traffic_restored { format!("traffic is on {live}") } else { "traffic was NOT restored".to_owned() };
+            let traffic =
+                if *traffic_restored { format!("traffic is on {live}") } else { "traffic was NOT restored".to_owned() };
             desk.tell(&format!("{traffic}; left for you:"));
             for line in left {
                 desk.tell(&format!("  {line}"));
@@ -135,10 +142,16 @@ fn stopped_by_journal(error: &JournalError, state: &RunState, carry: &Carry<'_>,
                 .hint(format!("modelswap status {service}{at}"))
         }
         JournalError::Store(error) => {
-            let effects = state.steps.iter().filter(|(_, s)| s.has_effect()).map(|(id, _)| id.to_string()).collect::<Vec<_>>();
+            let effects =
+                state.steps.iter().filter(|(_, s)| s.has_effect()).map(|(id, _)| id.to_string()).collect::<Vec<_>>();
             Failure::new(Exit::Journal, format!("stopped before the next effect: {error}"))
-                .detail(format!("in place: {}", if effects.is_empty() { "nothing".to_owned() } else { effects.join(", ") }))
-                .hint(format!("when there is room again: modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
+                .detail(format!(
+                    "in place: {}",
+                    if effects.is_empty() { "nothing".to_owned() } else { effects.join(", ") }
+                ))
+                .hint(format!(
+                    "when there is room again: modelswap resume {service}{at}   or   modelswap rollback {service}{at}"
+                ))
         }
     }
 }
@@ -146,9 +159,12 @@ fn stopped_by_journal(error: &JournalError, state: &RunState, carry: &Carry<'_>,
 /// A run that another process holds, or a journal that cannot be opened.
 pub(super) fn not_ours(error: &JournalError, desk: &Desk) -> Failure {
     match error {
-        JournalError::Held { .. } => Failure::new(Exit::Busy, error.to_string())
-            .detail("nothing was done")
-            .hint(format!("modelswap status{}   shows how far it is; in an incident, `modelswap rollback` asks it to stop", desk.state_option)),
+        JournalError::Held { .. } => {
+            Failure::new(Exit::Busy, error.to_string()).detail("nothing was done").hint(format!(
+                "modelswap status{}   shows how far it is; in an incident, `modelswap rollback` asks it to stop",
+                desk.state_option
+            ))
+        }
         JournalError::Displaced { .. } => Failure::new(Exit::Busy, error.to_string()).detail("nothing was done"),
         JournalError::Store(error) => desk.cannot_keep(error),
     }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::args::{Color, Common, Output};
+use crate::report::tell;
 
 /// What an exit code means. Where several hold: 5, then 9, 4, 74, 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,17 +68,14 @@ pub struct Failure {
     pub details: Vec<String>,
     /// What to type.
     pub hint: Option<String>,
-    /// Rendered findings of a plan, printed as they are.
-    pub rendered: Vec<String>,
-    /// The same findings for a program.
-    pub findings: Vec<serde_json::Value>,
+    /// Findings of a plan: rendered for people, and for a program.
+    pub findings: Vec<(String, serde_json::Value)>,
 }
 
 impl Failure {
     /// A failure with nothing but a message.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        let (details, rendered, findings) = (Vec::new(), Vec::new(), Vec::new());
-        Self { exit, message: message.into(), details, hint: None, rendered, findings }
+        Self { exit, message: message.into(), details: Vec::new(), hint: None, findings: Vec::new() }
     }
 
     /// One more line about what is true now.
@@ -93,25 +91,25 @@ impl Failure {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    #[expect(clippy::print_stderr, clippy::print_stdout, reason = "the one place where errors are told")]
     pub(super) fn print(&self, common: &Common) {
         if common.output == Output::Json {
+            let findings: Vec<_> = self.findings.iter().map(|(_, finding)| finding).collect();
             let object = json!({
                 "type": "error", "exit": self.exit.code(), "message": self.message,
-                "details": self.details, "hint": self.hint, "findings": self.findings,
+                "details": self.details, "hint": self.hint, "findings": findings,
             });
-            println!("{object}");
+            crate::report::jsonl::say(&object);
         }
-        for text in &self.rendered {
-            eprintln!("{text}");
+        for (text, _) in &self.findings {
+            tell(text);
         }
         let (red, plain) = if colour(common) { ("\u{1b}[1;31m", "\u{1b}[0m") } else { ("", "") };
-        eprintln!("{red}error:{plain} {}", self.message);
+        tell(&format!("{red}error:{plain} {}", self.message));
         for line in &self.details {
-            eprintln!("  {line}");
+            tell(&format!("  {line}"));
         }
         if let Some(hint) = &self.hint {
-            eprintln!("hint: {hint}");
+            tell(&format!("hint: {hint}"));
         }
     }
 }

@@ -32,7 +32,9 @@ impl Finalize {
         let (store, log) = desk.log(&service).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
         let at = &desk.state_option;
-        let Some(run) = log.newest() else { return Err(Failure::new(Exit::Usage, format!("{service} has no run to finalize"))) };
+        let Some(run) = log.newest() else {
+            return Err(Failure::new(Exit::Usage, format!("{service} has no run to finalize")));
+        };
         match &run.outcome {
             Some(Outcome::Finalized) => {
                 desk.tell(&format!("run {} is finalized already; nothing was done", run.run));
@@ -40,8 +42,11 @@ impl Finalize {
             }
             Some(Outcome::Deployed) => {}
             Some(Outcome::Held { .. } | Outcome::RolledBack { .. } | Outcome::RollbackIncomplete { .. }) | None => {
-                return Err(Failure::new(Exit::Held, format!("the newest run of {service} ({}) is not deployed; nothing was done", run.run))
-                    .hint(format!("modelswap status {service}{at}")));
+                return Err(Failure::new(
+                    Exit::Held,
+                    format!("the newest run of {service} ({}) is not deployed; nothing was done", run.run),
+                )
+                .hint(format!("modelswap status {service}{at}")));
             }
         }
         let past = recall(run, &desk)?;
@@ -51,9 +56,12 @@ impl Finalize {
         };
         let from = run.last_at + plan.after.signed();
         if !self.now && desk.clock.now() < from {
-            return Err(Failure::new(Exit::NotPermitted, format!("the plan keeps the quick way back until {}", clock_time(from)))
-                .detail("nothing was done")
-                .hint(format!("modelswap finalize {service}{at} --now   gives it up earlier")));
+            return Err(Failure::new(
+                Exit::NotPermitted,
+                format!("the plan keeps the quick way back until {}", clock_time(from)),
+            )
+            .detail("nothing was done")
+            .hint(format!("modelswap finalize {service}{at} --now   gives it up earlier")));
         }
         let id = run.run.clone();
         finalize_run(store, log, id, &desk).await
@@ -68,8 +76,11 @@ pub(super) async fn finalize_run(store: Box<dyn Store>, log: Log, run: RunId, de
     for (name, value) in situation::read_all(&past.backends).await? {
         let Some(router) = past.backends.routers.get(&name) else { continue };
         if router.split(&value).as_ref().and_then(|s| s.only()) != Some(next) {
-            return Err(Failure::new(Exit::Drift, format!("`{name}` does not lead to {next} any more; nothing was done"))
-                .detail(format!("{} holds: {}", router.key(), router.show(&value))));
+            return Err(Failure::new(
+                Exit::Drift,
+                format!("`{name}` does not lead to {next} any more; nothing was done"),
+            )
+            .detail(format!("{} holds: {}", router.key(), router.show(&value))));
         }
     }
     let service = past.resolved.plan.service.clone();

@@ -5,19 +5,26 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod args;
+mod ask;
 mod backends;
+mod completions;
 mod demo;
 mod deploy;
 mod desk;
 mod ending;
+mod events;
 mod failure;
 mod finalize;
+mod history;
 mod lab;
 mod opening;
 mod past;
 mod resume;
 mod rollback;
+mod schema;
 mod situation;
+mod standing;
+mod status;
 mod validate;
 mod witness;
 
@@ -43,12 +50,26 @@ enum Verb {
     Rollback(rollback::Rollback),
     /// Go on after a crash or an interruption
     Resume(resume::Resume),
+    /// What runs where, who holds it, what is left running, and what to type next
+    Status(status::Status),
+    /// Past runs, a line each; `--verify` checks that the journal is the one that was written
+    History(history::History),
+    /// A run again, fact by fact, as it was told
+    Events(events::Events),
+    /// Let a run's `approve` step pass
+    Approve(ask::Approve),
+    /// Ask a run to stop and hold; what was done stays in place
+    Abort(ask::Abort),
     /// The whole story on loopback, with no account: A serves, clients send, B takes over, nothing is lost; then back
     Demo(demo::Demo),
     /// The loopback world, kept up for trying plans
     Lab(lab::Lab),
     /// Check a plan file alone: no network, no credentials, nothing is run
     Validate(validate::Validate),
+    /// The plan language as JSON Schema, for editors
+    Schema,
+    /// Completions for a shell
+    Completions(completions::Completions),
 }
 
 /// Parses, runs, prints one error, chooses one exit code.
@@ -90,5 +111,12 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Demo(verb) => Box::pin(verb.run(common)).await,
         Verb::Lab(verb) => Box::pin(verb.run(common)).await,
         Verb::Validate(verb) => verb.run(common),
+        Verb::Status(verb) => verb.run(common).await,
+        Verb::History(verb) => verb.run(common).await,
+        Verb::Events(verb) => verb.run(common).await,
+        Verb::Approve(verb) => verb.run(common).await,
+        Verb::Abort(verb) => verb.run(common).await,
+        Verb::Schema => schema::run(),
+        Verb::Completions(verb) => verb.run(),
     }
 }

@@ -61,16 +61,21 @@ fn text_of(path: &Path) -> Result<String, Failure> {
         return Err(cannot("it is a directory".to_owned()).hint(format!("name the file: {}/PLAN.yaml", path.display())));
     }
     if meta.len() > PLAN_BYTES_MAX {
-        return Err(cannot(format!("it has {} bytes, more than the {PLAN_BYTES_MAX} that a plan may have", meta.len())));
+        return Err(cannot(format!(
+            "it has {} bytes, more than the {PLAN_BYTES_MAX} that a plan may have",
+            meta.len()
+        )));
     }
     let bytes = std::fs::read(path).map_err(|e| cannot(e.to_string()))?;
-    String::from_utf8(bytes).map_err(|e| cannot(format!("it is not UTF-8 text (byte {})", e.utf8_error().valid_up_to())))
+    String::from_utf8(bytes)
+        .map_err(|e| cannot(format!("it is not UTF-8 text (byte {})", e.utf8_error().valid_up_to())))
 }
 
 fn values(args: &VarArgs) -> Result<BTreeMap<String, String>, Failure> {
     let mut values = BTreeMap::new();
     if let Some(file) = &args.vars_file {
-        let cannot = |why: String| Failure::new(Exit::Usage, format!("cannot use the values in {}: {why}", file.display()));
+        let cannot =
+            |why: String| Failure::new(Exit::Usage, format!("cannot use the values in {}: {why}", file.display()));
         let text = std::fs::read_to_string(file).map_err(|e| cannot(e.to_string()))?;
         let read: BTreeMap<String, String> = serde_saphyr::from_str(&text).map_err(|e| cannot(e.to_string()))?;
         values.extend(read);
@@ -83,7 +88,7 @@ fn invalid(name: &str, findings: &[Finding], common: &Common) -> Failure {
     let errors = findings.iter().filter(|f| f.is_error()).count();
     let things = if errors == 1 { "one thing".to_owned() } else { format!("{errors} things") };
     let mut failure = Failure::new(Exit::Usage, format!("{things} in {name} must be put right; nothing was done"));
-    failure.rendered = findings.iter().map(|f| f.rendered(colour(common), 100)).collect();
-    failure.findings = findings.iter().map(|f| serde_json::to_value(f).unwrap_or_default()).collect();
+    let both = |f: &Finding| (f.rendered(colour(common), 100), serde_json::to_value(f).unwrap_or_default());
+    failure.findings = findings.iter().map(both).collect();
     failure
 }

@@ -25,7 +25,8 @@ pub(super) fn recall(run: &RunState, desk: &Desk) -> Result<Past, Failure> {
     if run.started.format > FORMAT {
         return Err(foreign(format!("its plan has format {}, this one knows {FORMAT} at most", run.started.format)));
     }
-    let resolved: Resolved = serde_json::from_value(run.started.resolved.clone()).map_err(|e| foreign(e.to_string()))?;
+    let resolved: Resolved =
+        serde_json::from_value(run.started.resolved.clone()).map_err(|e| foreign(e.to_string()))?;
     let backends = backends::with_environments(backends::open(&resolved.plan, desk), &resolved, desk);
     let graph = compile(&resolved, &backends)
         .map_err(|errors| foreign(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;

@@ -25,13 +25,12 @@ impl Resume {
         let desk = Desk::new(common, None)?;
         let service = desk.service(self.service.as_deref())?;
         let (store, log) = desk.log(&service).await?;
-        match log.newest().filter(|run| super::deploy::is_unfinished(run)).map(|run| run.run.clone()) {
-            Some(run) => resume_run(store, log, run, &desk).await,
-            None => {
-                desk.tell(&format!("no run of {service} is unfinished; nothing was done"));
-                Ok(Exit::Done)
-            }
+        let unfinished = log.newest().filter(|run| run.is_unfinished()).map(|run| run.run.clone());
+        if let Some(run) = unfinished {
+            return resume_run(store, log, run, &desk).await;
         }
+        desk.tell(&format!("no run of {service} is unfinished; nothing was done"));
+        Ok(Exit::Done)
     }
 }
 

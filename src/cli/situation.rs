@@ -47,7 +47,10 @@ pub(super) async fn look(plan: &Plan, backends: &Backends, desk: &Desk) -> Resul
         };
         let Some(only) = split.only() else {
             return Err(unexplained(format!("`{name}` shares traffic ({split}) and no unfinished run explains it"))
-                .hint(format!("see `modelswap status {}{}`, or put all traffic on one environment by hand", plan.service, desk.state_option)));
+                .hint(format!(
+                    "see `modelswap status {}{}`, or put all traffic on one environment by hand",
+                    plan.service, desk.state_option
+                )));
         };
         leads.push((name, only.clone()));
     }
@@ -57,13 +60,19 @@ pub(super) async fn look(plan: &Plan, backends: &Backends, desk: &Desk) -> Resul
     };
     if let Some((name, other)) = leads.iter().find(|(_, e)| *e != live) {
         let first = leads.first().map(|(name, _)| name.to_string()).unwrap_or_default();
-        return Err(Failure::new(Exit::Drift, format!("the routers disagree: `{first}` leads to {live}, `{name}` to {other}"))
-            .detail("nothing was done")
-            .hint(format!("see `modelswap status {}{}`", plan.service, desk.state_option)));
+        return Err(Failure::new(
+            Exit::Drift,
+            format!("the routers disagree: `{first}` leads to {live}, `{name}` to {other}"),
+        )
+        .detail("nothing was done")
+        .hint(format!("see `modelswap status {}{}`", plan.service, desk.state_option)));
     }
     let mut others = plan.environments.keys().filter(|e| **e != live);
     let (Some(next), None) = (others.next().cloned(), others.next()) else {
-        return Err(Failure::new(Exit::Usage, "a plan has exactly two environments, so that `next` is the one that is not live"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "a plan has exactly two environments, so that `next` is the one that is not live",
+        ));
     };
     let was = match backends.servers.get(&live) {
         Some(servers) => servers.identity().await.ok(),
@@ -108,12 +117,17 @@ pub(super) fn refuse_traps(plan: &Plan, traps: &[(RouterName, Trap)]) -> Result<
     if open.is_empty() {
         return Ok(());
     }
-    let mut failure = Failure::new(Exit::NotPermitted, "something known to hurt must be put right or acknowledged first; nothing was done");
+    let mut failure = Failure::new(
+        Exit::NotPermitted,
+        "something known to hurt must be put right or acknowledged first; nothing was done",
+    );
     for (router, trap) in &open {
-        failure = failure.detail(format!("[{}] `{router}`: {}", trap.code, trap.says)).detail(format!("    {}", trap.hint));
+        failure =
+            failure.detail(format!("[{}] `{router}`: {}", trap.code, trap.says)).detail(format!("    {}", trap.hint));
     }
     let codes: Vec<_> = open.iter().map(|(_, trap)| trap.code.as_str()).collect();
-    Err(failure.hint(format!("when you have read this and accept it, add to the plan: acknowledge: [{}]", codes.join(", "))))
+    Err(failure
+        .hint(format!("when you have read this and accept it, add to the plan: acknowledge: [{}]", codes.join(", "))))
 }
 
 impl Situation {
@@ -122,4 +136,18 @@ impl Situation {
         let text = serde_json::json!([plan_digest, self.values, self.live]).to_string();
         crate::journal::record::digest(text.as_bytes())
     }
+}
+
+/// What a preview showed must still be so.
+pub(super) fn refuse_stale(wanted: &str, plan_digest: &str, situation: &Situation) -> Result<(), Failure> {
+    let now = situation.digest(plan_digest);
+    if now.starts_with(wanted) && wanted.len() >= 8 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Drift,
+        format!("the preview {wanted} no longer holds; it would be {} now", now.get(..8).unwrap_or(&now)),
+    )
+    .detail("plan, variables or registers have changed since; nothing was done")
+    .hint("look at it again: modelswap plan PLAN"))
 }

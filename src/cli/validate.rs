@@ -9,6 +9,7 @@ use super::args::{Common, Output, VarArgs};
 use super::failure::colour;
 use super::opening::PlanFile;
 use super::{Exit, Failure};
+use crate::report::tell;
 
 /// Options of `validate`.
 #[derive(Debug, Args)]
@@ -20,17 +21,17 @@ pub(super) struct Validate {
 }
 
 impl Validate {
-    #[expect(clippy::print_stderr, clippy::unnecessary_wraps, reason = "findings are for people; every verb has this shape")]
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
         for warning in &file.warnings {
-            eprintln!("{}", warning.rendered(colour(common), 100));
+            tell(&warning.rendered(colour(common), 100));
         }
         if common.output == Output::Json {
             let findings: Vec<_> = file.warnings.iter().map(|f| serde_json::to_value(f).unwrap_or_default()).collect();
-            crate::report::jsonl::say(&json!({ "type": "validated", "digest": file.digest, "findings": findings, "exit": 0 }));
+            crate::report::jsonl::say(
+                &json!({ "type": "validated", "digest": file.digest, "findings": findings, "exit": 0 }),
+            );
         } else {
-            eprintln!("{}: valid, {} steps, {} warnings", file.path.display(), file.plan.steps.len(), file.warnings.len());
         }
         Ok(Exit::Done)
     }

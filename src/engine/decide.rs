@@ -56,7 +56,13 @@ pub struct Situation<'a> {
 }
 
 /// What may happen next. Empty while moves are under way that must land first.
-pub fn decide(shapes: &[Shape], policy: OnFailure, state: &RunState, now: Timestamp, situation: &Situation<'_>) -> Vec<Move> {
+pub fn decide(
+    shapes: &[Shape],
+    policy: OnFailure,
+    state: &RunState,
+    now: Timestamp,
+    situation: &Situation<'_>,
+) -> Vec<Move> {
     if state.outcome.is_some() {
         return Vec::new();
     }
@@ -131,7 +137,8 @@ fn next_for(shape: &Shape, state: &RunState, now: Timestamp) -> Move {
     }
     if step.attempts == 0
         && let Some(environment) = &shape.after_tail_of
-        && let Some(tail) = state.tails.iter().filter(|t| t.environment == *environment && t.until > now).max_by_key(|t| t.until)
+        && let Some(tail) =
+            state.tails.iter().filter(|t| t.environment == *environment && t.until > now).max_by_key(|t| t.until)
     {
         return Move::Wait { step: id, until: tail.until, why: tail.why.clone() };
     }
@@ -159,7 +166,9 @@ impl Group<'_> {
 fn groups<'a>(shapes: &'a [Shape], state: &RunState) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
     for shape in shapes.iter().filter(|s| s.effect && state.step(&s.id).attempts > 0) {
-        let joins = |g: &&mut Group<'a>| g.phase == shape.phase && shape.group.is_some() && g.register() == shape.group.as_ref();
+        let joins = |g: &&mut Group<'a>| {
+            g.phase == shape.phase && shape.group.is_some() && g.register() == shape.group.as_ref()
+        };
         match groups.iter_mut().rev().find(joins) {
             Some(group) => group.shapes.push(shape),
             None => groups.push(Group { shapes: vec![shape], phase: shape.phase }),
@@ -206,7 +215,10 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
         if moves.is_empty() || returning || said || !groups.iter().any(|g| g.phase == Phase::Traffic) {
             return moves;
         }
-        return vec![Move::Observe { what: RESTORED.to_owned(), detail: "all of it is where it was before".to_owned() }];
+        return vec![Move::Observe {
+            what: RESTORED.to_owned(),
+            detail: "all of it is where it was before".to_owned(),
+        }];
     }
     if !situation.busy.is_empty() {
         return Vec::new();
@@ -233,7 +245,9 @@ fn undo_move(group: &Group<'_>, state: &RunState, now: Timestamp) -> Move {
 /// that may still be asked.
 fn relies(group: &Group<'_>, failed: &Group<'_>) -> bool {
     match (failed.phase, group.phase) {
-        (Phase::Serve, Phase::Serve | Phase::Traffic | Phase::Stop) | (Phase::Traffic | Phase::Stop, Phase::Stop) => true,
+        (Phase::Serve, Phase::Serve | Phase::Traffic | Phase::Stop) | (Phase::Traffic | Phase::Stop, Phase::Stop) => {
+            true
+        }
         (_, Phase::Rest) => failed.register().is_some() && failed.register() == group.register(),
         (Phase::Traffic | Phase::Stop | Phase::Rest, Phase::Serve | Phase::Traffic | Phase::Stop) => false,
     }
@@ -243,14 +257,18 @@ fn end_of_unwinding(groups: &[Group<'_>], left: &BTreeSet<usize>, state: &RunSta
     if left.is_empty() {
         return Outcome::RolledBack { why };
     }
-    let says = |shape: &&Shape| {
+    let says = |shape: &&Shape| -> String {
         let failure: Option<&Failure> = state.step(&shape.id).undo_failed.as_ref();
-        format!("`{}`: {}", shape.id, failure.map_or("not tried, it relies on what could not be undone", |f| f.why.as_str()))
+        format!(
+            "`{}`: {}",
+            shape.id,
+            failure.map_or("not tried, it relies on what could not be undone", |f| f.why.as_str())
+        )
     };
     let left_groups = || groups.iter().enumerate().filter(|(at, _)| left.contains(at)).map(|(_, g)| g);
     Outcome::RollbackIncomplete {
         why,
-        left: left_groups().flat_map(|g| g.shapes.iter().map(|s| says(&s)).collect::<Vec<_>>()).collect(),
+        left: left_groups().flat_map(|g| g.shapes.iter().map(says).collect::<Vec<_>>()).collect(),
         traffic_restored: !left_groups().any(|g| g.phase <= Phase::Traffic),
     }
 }

@@ -68,7 +68,13 @@ type Landing<'m> = FuturesUnordered<BoxFuture<'m, (Vec<StepId>, Result<(), Journ
 
 impl<'a> Drive<'a> {
     /// A run that is ready to go.
-    pub fn new(graph: &'a Graph, journal: Journal, report: Box<dyn Reporter + 'a>, clock: Arc<dyn Clock>, cancel: Cancel) -> Self {
+    pub fn new(
+        graph: &'a Graph,
+        journal: Journal,
+        report: Box<dyn Reporter + 'a>,
+        clock: Arc<dyn Clock>,
+        cancel: Cancel,
+    ) -> Self {
         let (journal, report) = (Mutex::new(journal), Mutex::new(report));
         Self { graph, journal, report, clock, cancel, until: None, observe: None, halt: Cancel::default() }
     }
@@ -105,10 +111,10 @@ impl<'a> Drive<'a> {
                         again = true;
                         self.append(Fact::Unwinding { why, unproven: false, keep: false, asked: false }).await?;
                     }
-                    other => {
-                        let steps = steps_of(&other);
+                    Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. } => {
+                        let steps = steps_of(&next);
                         busy.extend(steps.iter().cloned());
-                        air.push(Box::pin(async move { (steps, self.perform(other).await) }));
+                        air.push(Box::pin(async move { (steps, self.perform(next).await) }));
                     }
                 }
             }

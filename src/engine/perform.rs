@@ -68,7 +68,7 @@ impl Drive<'_> {
         loop {
             let state = self.state().await;
             let verdict = node.step.ready(&prepared, &self.cx(id, &state, since, &[])).await;
-            match self.judge(node, verdict, deadline).await {
+            match self.judge(node, verdict, deadline) {
                 Judged::Holds { .. } => break,
                 Judged::Again(why) => {
                     self.progress(id, &why).await;
@@ -110,7 +110,7 @@ impl Drive<'_> {
         loop {
             let state = self.state().await;
             let verdict = node.step.verify(&prepared, receipt.as_ref(), &self.cx(id, &state, since, &[])).await;
-            match self.judge(node, verdict, deadline).await {
+            match self.judge(node, verdict, deadline) {
                 Judged::Holds { evidence, tails } => {
                     return self.append(Fact::Verified { step: id.clone(), evidence, tails }).await;
                 }
@@ -165,7 +165,7 @@ impl Drive<'_> {
         loop {
             let state = self.state().await;
             let verdict = node.step.undo_ready(prepared, &self.cx(id, &state, since, ours)).await;
-            match self.judge(node, verdict, deadline).await {
+            match self.judge(node, verdict, deadline) {
                 Judged::Holds { .. } => break,
                 Judged::Again(why) => {
                     self.progress(id, &why).await;
@@ -197,20 +197,20 @@ impl Drive<'_> {
         loop {
             let state = self.state().await;
             let verdict = node.step.undone(prepared, Some(&receipt), &self.cx(id, &state, since, ours)).await;
-            match self.judge(node, verdict, deadline).await {
+            match self.judge(node, verdict, deadline) {
                 Judged::Again(why) => {
                     self.progress(id, &why).await;
                     if self.sleep(node.poll.std()).await.is_none() {
                         return Ok(Judged::Again(why));
                     }
                 }
-                settled => return Ok(settled),
+                judged @ (Judged::Holds { .. } | Judged::Fails(_)) => return Ok(judged),
             }
         }
     }
 
     /// What an answer means now: a "not yet" past the deadline is a failure.
-    async fn judge(&self, node: &Node, answer: Result<Verdict, StepError>, deadline: Timestamp) -> Judged {
+    fn judge(&self, node: &Node, answer: Result<Verdict, StepError>, deadline: Timestamp) -> Judged {
         let late = self.clock.now() >= deadline;
         match answer {
             Ok(Verdict::Yes { evidence, tails }) => Judged::Holds { evidence, tails },
@@ -228,11 +228,16 @@ impl Drive<'_> {
 
     /// Waits until `until`, or until waiting has no point.
     async fn wait(&self, step: &StepId, until: Timestamp, why: &str) {
-        while let Some(left) = Duration::try_from(until.duration_since(self.clock.now())).ok().filter(|d| !d.is_zero()) {
+        while let Some(left) = Duration::try_from(until.duration_since(self.clock.now())).ok().filter(|d| !d.is_zero())
+        {
             self.progress(step, &format!("until {}: {why}", crate::units::clock_time(until))).await;
             let unwinding = self.state().await.unwinding.is_some();
             let slice = left.min(Duration::from_secs(30));
-            let goes_on = if unwinding { self.sleep(slice).await.is_some() } else { matches!(self.pause(slice).await, Pause::Over) };
+            let goes_on = if unwinding {
+                self.sleep(slice).await.is_some()
+            } else {
+                matches!(self.pause(slice).await, Pause::Over)
+            };
             if !goes_on {
                 return;
             }

@@ -77,8 +77,17 @@ impl World {
             settings: Settings { insync_after, throttle: false },
         })
         .await?;
-        let world =
-            Self { cloud, oracle, faults, server, stand_ins, resolvers, clock, _name_servers: name_servers, _balancers: balancers };
+        let world = Self {
+            cloud,
+            oracle,
+            faults,
+            server,
+            stand_ins,
+            resolvers,
+            clock,
+            _name_servers: name_servers,
+            _balancers: balancers,
+        };
         world.name_doors();
         Ok(world)
     }

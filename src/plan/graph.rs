@@ -41,6 +41,16 @@ pub struct Node {
     pub poll: Span,
 }
 
+impl Node {
+    /// Whether it waits for a person to say yes.
+    pub fn asks_a_person(&self) -> bool {
+        self.shape.title == APPROVAL
+    }
+}
+
+/// Title of the steps that wait for a person.
+pub const APPROVAL: &str = "wait for approval";
+
 /// A step's place in the order; plain data, so that deciding is pure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shape {

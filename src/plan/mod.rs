@@ -19,9 +19,9 @@ pub mod vars;
 pub mod reference;
 pub mod schema;
 
-pub mod resolve; //   a plan with its roles fixed, as it is recorded
+pub mod compile;
 pub mod graph; //     what a run can do, in which order, and in which order it goes back
-pub mod compile; //   resolved → graph
+pub mod resolve; //   a plan with its roles fixed, as it is recorded //   resolved → graph
 
 mod check;
 mod draft;

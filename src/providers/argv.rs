@@ -95,13 +95,16 @@ mod tests {
 
     #[tokio::test]
     async fn exit_code_and_the_end_of_the_output_are_told_without_control_characters() {
-        let ended = run(&argv(&["sh", "-c", "printf 'a\\033[2Jb' >&2; exit 7"]), &[], Path::new("/"), Duration::from_secs(10)).await;
+        let ended =
+            run(&argv(&["sh", "-c", "printf 'a\\033[2Jb' >&2; exit 7"]), &[], Path::new("/"), Duration::from_secs(10))
+                .await;
         assert_eq!(ended, Ended::Exit(7, "a\\u{1b}[2Jb".to_owned()));
     }
 
     #[tokio::test]
     async fn a_command_that_does_not_end_is_killed_with_its_children() {
-        let ended = run(&argv(&["sh", "-c", "sleep 1000 & wait"]), &[], Path::new("/"), Duration::from_millis(200)).await;
+        let ended =
+            run(&argv(&["sh", "-c", "sleep 1000 & wait"]), &[], Path::new("/"), Duration::from_millis(200)).await;
         assert!(matches!(&ended, Ended::Not(why) if why.contains("killed")), "{ended:?}");
     }
 }

@@ -130,9 +130,13 @@ where
             ProviderError::Rejected { call, why: explain(&chain(error)) }
         }
         SdkError::ServiceError(answer) => match answer.err().code() {
-            Some("Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "PriorRequestNotComplete" | "TooManyRequestsException") => {
-                ProviderError::Busy { call, why: said(answer.err()) }
-            }
+            Some(
+                "Throttling"
+                | "ThrottlingException"
+                | "RequestLimitExceeded"
+                | "PriorRequestNotComplete"
+                | "TooManyRequestsException",
+            ) => ProviderError::Busy { call, why: said(answer.err()) },
             Some("InternalFailure" | "InternalError" | "ServiceUnavailable" | "ServiceUnavailableException") | None => {
                 ProviderError::Unknown { call, why: said(answer.err()) }
             }

@@ -91,7 +91,11 @@ impl<R: Register> AnyRegister for R {
 }
 
 /// A pure function of a router, over JSON.
-fn with<R: Router>(router: &R, live: &Value, f: impl FnOnce(&R::Value) -> Result<R::Value, Refused>) -> Result<Value, Refused> {
+fn with<R: Router>(
+    router: &R,
+    live: &Value,
+    f: impl FnOnce(&R::Value) -> Result<R::Value, Refused>,
+) -> Result<Value, Refused> {
     let live: R::Value = typed(&Register::key(router), live).map_err(|e| Refused(e.to_string()))?;
     Ok(json(&f(&live)?))
 }

@@ -29,7 +29,11 @@ impl Bars {
     fn bar(&mut self, step: &StepId) -> &ProgressBar {
         let (all, colour) = (&self.all, self.colour);
         self.steps.entry(step.clone()).or_insert_with(|| {
-            let template = if colour { "{spinner:.cyan} {prefix:<24} {elapsed:>5}  {wide_msg}" } else { "{spinner} {prefix:<24} {elapsed:>5}  {wide_msg}" };
+            let template = if colour {
+                "{spinner:.cyan} {prefix:<24} {elapsed:>5}  {wide_msg}"
+            } else {
+                "{spinner} {prefix:<24} {elapsed:>5}  {wide_msg}"
+            };
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
             let bar = all.add(ProgressBar::new_spinner().with_style(style).with_prefix(step.to_string()));
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -52,7 +56,10 @@ impl Reporter for Bars {
                 self.bar(step).set_message(shows);
                 return;
             }
-            Fact::Verified { step, .. } | Fact::Failed { step, .. } | Fact::Undone { step, .. } | Fact::UndoFailed { step, .. } => {
+            Fact::Verified { step, .. }
+            | Fact::Failed { step, .. }
+            | Fact::Undone { step, .. }
+            | Fact::UndoFailed { step, .. } => {
                 self.done(&step.clone());
             }
             Fact::Finished { .. } | Fact::Interrupted { .. } => {
@@ -60,7 +67,13 @@ impl Reporter for Bars {
                     bar.finish_and_clear();
                 }
             }
-            _ => {}
+            Fact::RunStarted(_)
+            | Fact::Opened { .. }
+            | Fact::Attempt { .. }
+            | Fact::Applied { .. }
+            | Fact::Unwinding { .. }
+            | Fact::Observed { .. }
+            | Fact::Asked { .. } => {}
         }
         let Some(said) = line(record, state) else { return };
         let (on, off) = match (self.colour, said.mark) {

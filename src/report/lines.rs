@@ -26,17 +26,11 @@ impl Lines {
         Self { colour, lab, spoke: BTreeMap::new() }
     }
 
-    #[expect(clippy::print_stderr, reason = "reporters are where things are told")]
     fn say(&self, said: &Line) {
         let lab = if self.lab { "LAB " } else { "" };
-        let colour = match (self.colour, said.mark) {
-            (false, _) | (true, Mark::Plain) => ("", ""),
-            (true, Mark::Good) => ("\u{1b}[32m", "\u{1b}[0m"),
-            (true, Mark::Bad) => ("\u{1b}[31m", "\u{1b}[0m"),
-            (true, Mark::Busy) => ("\u{1b}[36m", "\u{1b}[0m"),
-        };
+        let colour = said.mark.colour(self.colour);
         let at = crate::units::clock_time(said.at);
-        eprintln!("{lab}{at} {}{}{} {}", colour.0, said.mark.sign(), colour.1, said.text);
+        super::tell(&format!("{lab}{at} {}{}{} {}", colour.0, said.mark.sign(), colour.1, said.text));
     }
 }
 

@@ -34,3 +34,15 @@ impl Reporter for Both {
         self.1.progress(step, note, at);
     }
 }
+
+/// A line for people, on stderr. A closed pipe never ends a deploy.
+pub fn tell(line: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stderr(), "{line}"));
+}
+
+/// A line of a result that people and pipes read, on stdout.
+pub fn show(line: &str) {
+    use std::io::Write;
+    drop(writeln!(std::io::stdout(), "{line}"));
+}

@@ -31,6 +31,16 @@ pub enum Mark {
 }
 
 impl Mark {
+    /// What switches its colour on and off, if there is colour.
+    pub fn colour(self, wanted: bool) -> (&'static str, &'static str) {
+        match (wanted, self) {
+            (false, _) | (true, Self::Plain) => ("", ""),
+            (true, Self::Good) => ("\u{1b}[32m", "\u{1b}[0m"),
+            (true, Self::Bad) => ("\u{1b}[31m", "\u{1b}[0m"),
+            (true, Self::Busy) => ("\u{1b}[36m", "\u{1b}[0m"),
+        }
+    }
+
     /// Two characters that read without colour.
     pub fn sign(self) -> &'static str {
         match self {
@@ -45,7 +55,9 @@ impl Mark {
 /// The fact in one line; none for what only a program needs.
 pub fn line(record: &Record, state: &RunState) -> Option<Line> {
     let (mark, text) = match &record.fact {
-        Fact::RunStarted(started) => (Mark::Plain, format!("run {} of {} ({})", record.run, record.service, started.plan_name)),
+        Fact::RunStarted(started) => {
+            (Mark::Plain, format!("run {} of {} ({})", record.run, record.service, started.plan_name))
+        }
         Fact::Opened { purpose, reason } => (Mark::Plain, opened(*purpose, record, reason.as_deref())),
         Fact::Prepared { step, prepared } => {
             if prepared.shows.is_empty() {
@@ -55,12 +67,16 @@ pub fn line(record: &Record, state: &RunState) -> Option<Line> {
         }
         Fact::Attempt { n: 1, .. } | Fact::Applied { .. } => return None,
         Fact::Attempt { step, n, .. } => (Mark::Busy, format!("{step}  try {n}")),
-        Fact::Verified { step, evidence, .. } => (Mark::Good, format!("{step}  {}  {evidence}", took(state, step, record.at))),
+        Fact::Verified { step, evidence, .. } => {
+            (Mark::Good, format!("{step}  {}  {evidence}", took(state, step, record.at)))
+        }
         Fact::Failed { step, failure } => (Mark::Bad, format!("{step}  {}", failure.why)),
         Fact::Unwinding { why, .. } => (Mark::Bad, format!("rolling back: {why}")),
         Fact::Undone { step, evidence, .. } => (Mark::Good, format!("undo {step}  {evidence}")),
         Fact::UndoFailed { step, failure } => (Mark::Bad, format!("undo {step}  {}", failure.why)),
-        Fact::Observed { what, detail } if what == "traffic restored" => (Mark::Good, format!("TRAFFIC RESTORED  {}", observed(detail))),
+        Fact::Observed { what, detail } if what == "traffic restored" => {
+            (Mark::Good, format!("TRAFFIC RESTORED  {}", observed(detail)))
+        }
         Fact::Observed { what, detail } => (Mark::Plain, format!("{what}  {}", observed(detail))),
         Fact::Asked { ask, by } => (Mark::Plain, format!("{by} asks to {}", asked(ask))),
         Fact::Interrupted { by } => (Mark::Bad, format!("interrupted by {by}; effects stay in place")),
@@ -106,7 +122,9 @@ fn witnessed(detail: &serde_json::Value) -> Option<String> {
     let shares: Vec<_> = by_model.map(|(model, n)| format!("{model} {n}")).collect();
     let reasons = detail.get("reasons").and_then(serde_json::Value::as_object).into_iter().flatten();
     let reasons: Vec<_> = reasons.map(|(why, n)| format!("{n} x {why}")).collect();
-    let part = |title: &str, of: Vec<String>| if of.is_empty() { String::new() } else { format!("; {title} {}", of.join(", ")) };
+    let part = |title: &str, of: Vec<String>| {
+        if of.is_empty() { String::new() } else { format!("; {title} {}", of.join(", ")) }
+    };
     Some(format!("{text}{}{}", part("answered by", shares), part("lost:", reasons)))
 }
 
@@ -120,7 +138,10 @@ fn observed(detail: &serde_json::Value) -> String {
             let plain = |v: &serde_json::Value| v.as_str().map_or_else(|| v.to_string(), str::to_owned);
             fields.iter().map(|(k, v)| format!("{k} {}", plain(v))).collect::<Vec<_>>().join(", ")
         }
-        other => other.to_string(),
+        other @ (serde_json::Value::Null
+        | serde_json::Value::Bool(_)
+        | serde_json::Value::Number(_)
+        | serde_json::Value::Array(_)) => other.to_string(),
     }
 }
 

@@ -31,7 +31,8 @@ impl Command {
     }
 
     async fn run(&self, argv: &[String], cx: &Cx<'_>) -> Result<Ended, StepError> {
-        let env = [("MODELSWAP_RUN".to_owned(), cx.run.to_string()), ("MODELSWAP_STEP".to_owned(), cx.step.to_string())];
+        let env =
+            [("MODELSWAP_RUN".to_owned(), cx.run.to_string()), ("MODELSWAP_STEP".to_owned(), cx.step.to_string())];
         Ok(run(argv, &env, &self.directory, self.within).await)
     }
 
@@ -53,7 +54,9 @@ impl Command {
         match self.run(check, cx).await? {
             Ended::Exit(0, _) => Ok(Some(true)),
             Ended::Exit(NOT_IN_PLACE, _) => Ok(Some(false)),
-            Ended::Exit(code, said) => Err(StepError::refused(format!("{} ended with exit {code}: {said}", Self::call(check)))),
+            Ended::Exit(code, said) => {
+                Err(StepError::refused(format!("{} ended with exit {code}: {said}", Self::call(check))))
+            }
             Ended::Not(why) => Err(StepError::refused(format!("{}: {why}", Self::call(check)))),
         }
     }
@@ -63,7 +66,12 @@ impl Command {
 impl Step for Command {
     async fn prepare(&self, _cx: &Cx<'_>) -> Result<Prepared, StepError> {
         let shows = Self::call(&self.run.act);
-        Ok(Prepared { key: None, before: Value::Null, want: json!({ "do": self.run.act, "undo": self.run.undo }), shows })
+        Ok(Prepared {
+            key: None,
+            before: Value::Null,
+            want: json!({ "do": self.run.act, "undo": self.run.undo }),
+            shows,
+        })
     }
 
     async fn apply(&self, _prepared: &Prepared, cx: &Cx<'_>) -> Result<Value, StepError> {
@@ -86,13 +94,18 @@ impl Step for Command {
         Ok(match self.in_place(cx).await? {
             Some(false) => Verdict::NotYet("its check says that it is not in place".to_owned()),
             Some(true) => Verdict::yes("its check says that it is in place"),
-            None => Verdict::yes(receipt.and_then(|r| r["said"].as_str()).filter(|s| !s.is_empty()).unwrap_or("exit 0")),
+            None => {
+                Verdict::yes(receipt.and_then(|r| r["said"].as_str()).filter(|s| !s.is_empty()).unwrap_or("exit 0"))
+            }
         })
     }
 
     async fn undo(&self, _prepared: &Prepared, cx: &Cx<'_>) -> Result<Value, StepError> {
         let Some(undo) = &self.run.undo else {
-            return Err(StepError::refused(format!("{} has no `undo`; take it back by hand", Self::call(&self.run.act))));
+            return Err(StepError::refused(format!(
+                "{} has no `undo`; take it back by hand",
+                Self::call(&self.run.act)
+            )));
         };
         if self.in_place(cx).await? == Some(false) {
             return Ok(json!({ "said": "not in place" }));

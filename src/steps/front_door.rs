@@ -40,7 +40,11 @@ impl Look for Seen {
             return Ok(Verdict::No(format!("{} leads to {now}", self.router.key())));
         }
         let (Some(door), Some(want)) = (&self.door, &self.want) else {
-            return Ok(Verdict::yes(format!("{} leads to {} (no `witness` names a front door to ask)", self.router.key(), self.sees)));
+            return Ok(Verdict::yes(format!(
+                "{} leads to {} (no `witness` names a front door to ask)",
+                self.router.key(),
+                self.sees
+            )));
         };
         let asker = match self.servers.asker().await {
             Ok(asker) => asker,
@@ -51,7 +55,9 @@ impl Look for Seen {
         for _ in 0..ANSWERS {
             match health::identity(asker, &base, self.servers.serves()).await {
                 Ok(said) if said.model == want.model => {}
-                Ok(said) => return Ok(Verdict::NotYet(format!("{} still answers as {}", base.authority(), said.model))),
+                Ok(said) => {
+                    return Ok(Verdict::NotYet(format!("{} still answers as {}", base.authority(), said.model)));
+                }
                 Err(why) => return Ok(Verdict::CannotTell(why)),
             }
         }

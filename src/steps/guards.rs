@@ -52,10 +52,18 @@ impl Guard for NoTraffic {
             let value = router.read().await?;
             // A value that the plan cannot explain may lead anywhere.
             let Some(split) = router.split(&value) else {
-                return Ok(Verdict::No(format!("{} leads somewhere that the plan does not name: {}", router.key(), router.show(&value))));
+                return Ok(Verdict::No(format!(
+                    "{} leads somewhere that the plan does not name: {}",
+                    router.key(),
+                    router.show(&value)
+                )));
             };
             if split.share(&self.environment) > 0 {
-                return Ok(Verdict::No(format!("{} still sends traffic to {}: {split}", router.key(), self.environment)));
+                return Ok(Verdict::No(format!(
+                    "{} still sends traffic to {}: {split}",
+                    router.key(),
+                    self.environment
+                )));
             }
         }
         Ok(Verdict::yes(format!("no router sends traffic to {}", self.environment)))
@@ -120,7 +128,9 @@ impl Guard for DestinationProven {
         if cx.unproven {
             return Ok(Verdict::yes("unproven, as asked"));
         }
-        let Some(after) = after else { return Ok(Verdict::yes("the value before leads to no environment of the plan")) };
+        let Some(after) = after else {
+            return Ok(Verdict::yes("the value before leads to no environment of the plan"));
+        };
         let gains = |e: &EnvironmentName, share: u32| before.as_ref().is_none_or(|b| b.share(e) < share);
         let mut said = Vec::new();
         for (environment, _) in after.shares().filter(|(e, share)| gains(e, *share)) {
@@ -177,7 +187,7 @@ impl Guard for AskToClose {
 #[derive(Debug)]
 pub struct Quiet {
     servers: Arc<Servers>,
-    quiet: Span,
+    length: Span,
     /// How long is waited instead, where the servers cannot say what is in flight.
     unmeasured: Option<Span>,
     /// Whether it holds at once when no client was ever led away from here in this run.
@@ -198,9 +208,16 @@ struct Stillness {
 const LOOKS_MIN: u32 = 3;
 
 impl Quiet {
-    /// Quiet for as long as `quiet`; where that cannot be measured, for as long as `unmeasured`, or never.
-    pub fn new(servers: Arc<Servers>, quiet: Span, unmeasured: Option<Span>) -> Self {
-        Self { servers, quiet, unmeasured, only_after_clients: false, unknown_since: Mutex::new(None), seen: Mutex::new(None) }
+    /// Quiet for as long as `length`; where that cannot be measured, for as long as `unmeasured`, or never.
+    pub fn new(servers: Arc<Servers>, length: Span, unmeasured: Option<Span>) -> Self {
+        Self {
+            servers,
+            length,
+            unmeasured,
+            only_after_clients: false,
+            unknown_since: Mutex::new(None),
+            seen: Mutex::new(None),
+        }
     }
 
     /// For an environment that may never have had a client.
@@ -221,7 +238,9 @@ impl Quiet {
         }
         let load = match self.servers.load().await {
             Ok(load) => load,
-            Err(_) if self.servers.is_gone().await => return Verdict::yes(format!("nothing listens in {environment} any more")),
+            Err(_) if self.servers.is_gone().await => {
+                return Verdict::yes(format!("nothing listens in {environment} any more"));
+            }
             Err(why) => {
                 self.forget();
                 return self.unknown(why, cx.now);
@@ -255,11 +274,11 @@ impl Quiet {
         };
         *seen = Some(still);
         let environment = &self.servers.environment;
-        let length = now.duration_since(still.since);
-        if length >= self.quiet.signed() && still.looks >= LOOKS_MIN {
-            return Verdict::yes(format!("nothing in flight and nothing arrived in {environment} for {}", self.quiet));
+        let quiet = now.duration_since(still.since);
+        if quiet >= self.length.signed() && still.looks >= LOOKS_MIN {
+            return Verdict::yes(format!("nothing in flight and nothing arrived in {environment} for {}", self.length));
         }
-        Verdict::NotYet(format!("nothing in flight in {environment}, {} s quiet of {}", length.as_secs(), self.quiet))
+        Verdict::NotYet(format!("nothing in flight in {environment}, {} s quiet of {}", quiet.as_secs(), self.length))
     }
 
     fn forget(&self) {

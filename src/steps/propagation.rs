@@ -55,11 +55,17 @@ impl Propagated {
     /// The newest change of this router in the run that moved traffic.
     fn swap(&self, cx: &Cx<'_>) -> Option<Swap> {
         let key = self.router.key();
-        let mut swaps: Vec<_> = cx.state.steps.values().filter_map(|step| {
-            let (prepared, since) = step.prepared.as_ref()?;
-            let moved = prepared.key.as_ref() == Some(&key) && self.router.split(&prepared.before) != self.router.split(&prepared.want);
-            moved.then(|| (step.applied_at.unwrap_or(*since), prepared.before.clone()))
-        }).collect();
+        let mut swaps: Vec<_> = cx
+            .state
+            .steps
+            .values()
+            .filter_map(|step| {
+                let (prepared, since) = step.prepared.as_ref()?;
+                let moved = prepared.key.as_ref() == Some(&key)
+                    && self.router.split(&prepared.before) != self.router.split(&prepared.want);
+                moved.then(|| (step.applied_at.unwrap_or(*since), prepared.before.clone()))
+            })
+            .collect();
         swaps.sort_by_key(|(at, _)| *at);
         swaps.pop().map(|(at, old)| Swap { old, at: Some(at) })
     }
@@ -89,7 +95,12 @@ impl Propagated {
     }
 
     /// One look at everybody who is due.
-    pub async fn round(&self, cx_now: Timestamp, live: &Value, swap_from: Option<(&Value, Option<Timestamp>)>) -> Result<Option<Round>, StepError> {
+    pub async fn round(
+        &self,
+        cx_now: Timestamp,
+        live: &Value,
+        swap_from: Option<(&Value, Option<Timestamp>)>,
+    ) -> Result<Option<Round>, StepError> {
         let mut slot = self.watch.lock().await;
         if slot.is_none() {
             let swap = swap_from.map(|(old, at)| Swap { old: old.clone(), at });
@@ -117,18 +128,31 @@ impl Look for Propagated {
         let live = self.router.read().await?;
         let split = self.router.split(&live);
         if split.as_ref().and_then(|s| s.only()) != Some(&self.sees) {
-            return Ok(Verdict::No(format!("{} holds {}: it does not lead to {}", self.router.key(), self.router.show(&live), self.sees)));
+            return Ok(Verdict::No(format!(
+                "{} holds {}: it does not lead to {}",
+                self.router.key(),
+                self.router.show(&live),
+                self.sees
+            )));
         }
         let swap = self.swap(cx);
         let from = swap.as_ref().map(|s| (&s.old, s.at));
         let loser = swap.as_ref().and_then(|s| self.router.split(&s.old)).and_then(|s| s.only().cloned());
-        let bound = loser.as_ref().and_then(|e| cx.state.tails.iter().filter(|t| t.environment == *e).map(|t| t.until).max());
+        let bound =
+            loser.as_ref().and_then(|e| cx.state.tails.iter().filter(|t| t.environment == *e).map(|t| t.until).max());
         let Some(round) = self.round(cx.now, &live, from).await? else {
-            return Ok(Verdict::yes(format!("{}; which of several weights is answered is left to chance", self.router.show(&live))));
+            return Ok(Verdict::yes(format!(
+                "{}; which of several weights is answered is left to chance",
+                self.router.show(&live)
+            )));
         };
         let tails = || match (&loser, round.old_until.filter(|until| *until > cx.now)) {
             (Some(environment), Some(until)) => {
-                vec![Horizon { environment: environment.clone(), until, why: "a resolver says that it keeps the old answer".to_owned() }]
+                vec![Horizon {
+                    environment: environment.clone(),
+                    until,
+                    why: "a resolver says that it keeps the old answer".to_owned(),
+                }]
             }
             (_, _) => Vec::new(),
         };
@@ -136,7 +160,9 @@ impl Look for Propagated {
         let give_up = bound.unwrap_or(cx.since) + STRAGGLERS;
         Ok(match round.seen {
             Seen::AllNew { evidence } => Verdict::Yes { evidence, tails: tails() },
-            Seen::CannotTell { why } if over => Verdict::yes(format!("cannot be observed ({why}); the last cached copy has died by the sum of its terms")),
+            Seen::CannotTell { why } if over => Verdict::yes(format!(
+                "cannot be observed ({why}); the last cached copy has died by the sum of its terms"
+            )),
             Seen::NotYet { why } | Seen::CannotTell { why } if cx.now >= give_up => {
                 Verdict::No(format!("15 min after the last cached copy should have died: {why}"))
             }

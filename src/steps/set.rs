@@ -51,7 +51,15 @@ impl Set {
     /// Puts into `register` what `want` makes of its value.
     pub fn new(register: Arc<dyn AnyRegister>, want: Want) -> Self {
         let guards = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Self { register, want, before: guards.0, after: guards.1, before_undo: guards.2, after_undo: guards.3, tails: None }
+        Self {
+            register,
+            want,
+            before: guards.0,
+            after: guards.1,
+            before_undo: guards.2,
+            after_undo: guards.3,
+            tails: None,
+        }
     }
 
     /// The same, leaving tails behind.
@@ -61,7 +69,13 @@ impl Set {
     }
 
     /// Whether `to` is in force, and what the change from `from` leaves behind.
-    async fn in_force(&self, from: &Value, to: &Value, receipt: Option<&Value>, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+    async fn in_force(
+        &self,
+        from: &Value,
+        to: &Value,
+        receipt: Option<&Value>,
+        cx: &Cx<'_>,
+    ) -> Result<Verdict, StepError> {
         let tails = || self.tails.as_ref().filter(|_| from != to).map(|t| t(from, to, cx)).unwrap_or_default();
         Ok(match self.register.settled(to, receipt).await? {
             Settled::Yes(evidence) => Verdict::Yes { evidence, tails: tails() },
@@ -91,7 +105,13 @@ async fn all_hold(guards: &[Arc<dyn Guard>], from: &Value, to: &Value, cx: &Cx<'
 }
 
 /// `verdict` with what the guards say, if it is a yes.
-async fn and_all_hold(verdict: Verdict, guards: &[Arc<dyn Guard>], from: &Value, to: &Value, cx: &Cx<'_>) -> Result<Verdict, StepError> {
+async fn and_all_hold(
+    verdict: Verdict,
+    guards: &[Arc<dyn Guard>],
+    from: &Value,
+    to: &Value,
+    cx: &Cx<'_>,
+) -> Result<Verdict, StepError> {
     let Verdict::Yes { evidence, tails } = verdict else { return Ok(verdict) };
     Ok(match all_hold(guards, from, to, cx).await? {
         Verdict::Yes { evidence: more, .. } if more.is_empty() => Verdict::Yes { evidence, tails },

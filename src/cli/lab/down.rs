@@ -28,7 +28,8 @@ fn pid_of(world: &WorldFile) -> Option<Pid> {
 /// Whether the process that carries a world is this world's: it lives, and it is one of ours.
 pub(in crate::cli) fn is_up(world: &WorldFile) -> bool {
     let Some(pid) = pid_of(world) else { return false };
-    let argv = std::fs::read_to_string(format!("/proc/{}/cmdline", world.pid)).unwrap_or_else(|_| "lab\0serve".to_owned());
+    let argv =
+        std::fs::read_to_string(format!("/proc/{}/cmdline", world.pid)).unwrap_or_else(|_| "lab\0serve".to_owned());
     test_kill_process(pid).is_ok() && argv.contains("lab\0serve")
 }
 
@@ -58,7 +59,8 @@ pub(in crate::cli) async fn end(path: &Path) -> Result<(), String> {
 /// A zombie waits for its parent only.
 fn lives(pid: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let zombie = stat.is_ok_and(|s| s.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])));
+    let zombie =
+        stat.is_ok_and(|s| s.rsplit_once(')').is_some_and(|(_, rest)| rest.trim_start().starts_with(['Z', 'X'])));
     !zombie && test_kill_process(pid).is_ok()
 }
 
@@ -122,7 +124,11 @@ pub(super) async fn status(path: &Path, common: &Common) -> Result<Exit, Failure
     let groups = cloud.as_ref().and_then(|c| c["groups"].as_object()).into_iter().flatten();
     for (_, group) in groups {
         let targets = group["targets"].as_array().into_iter().flatten();
-        let states: Vec<_> = targets.map(|t| format!("{}:{} {}", t["id"].as_str().unwrap_or("?"), t["port"], t["health"].as_str().unwrap_or("?"))).collect();
+        let states: Vec<_> = targets
+            .map(|t| {
+                format!("{}:{} {}", t["id"].as_str().unwrap_or("?"), t["port"], t["health"].as_str().unwrap_or("?"))
+            })
+            .collect();
         tell(&format!("  group {}: {}", group["name"].as_str().unwrap_or("?"), states.join(", ")));
     }
     tell(&format!("  the oracle found {} broken promises", count(&findings)));
@@ -133,7 +139,10 @@ pub(super) async fn status(path: &Path, common: &Common) -> Result<Exit, Failure
 }
 
 async fn reqwest_get(url: &str) -> Option<Value> {
-    let asker = crate::probes::http::Asker::new(&crate::world::AddressMap::default(), &crate::plan::model::Access::default()).await.ok()?;
+    let asker =
+        crate::probes::http::Asker::new(&crate::world::AddressMap::default(), &crate::plan::model::Access::default())
+            .await
+            .ok()?;
     let answer = asker.get(&url::Url::parse(url).ok()?, Duration::from_secs(5)).await.ok()?;
     answer.json()
 }

@@ -31,7 +31,8 @@ pub(in crate::cli) fn order(plan: &Plan, scale: f64) -> Result<Order, String> {
     drafting.blueprint.region = plan.aws.as_ref().map(|a| a.region.clone()).unwrap_or_default();
     drafting.blueprint.scale = scale;
     drafting.blueprint.insync_after_s = 20.0;
-    drafting.blueprint.resolvers = vec![ResolverKind::Honest, ResolverKind::ClampUp { ttl_s: 60 }, ResolverKind::ServeStale];
+    drafting.blueprint.resolvers =
+        vec![ResolverKind::Honest, ResolverKind::ClampUp { ttl_s: 60 }, ResolverKind::ServeStale];
     drafting.servers();
     for router in plan.routers.values() {
         match router {
@@ -62,7 +63,9 @@ fn addresses(plan: &Plan) -> Result<BTreeMap<EnvironmentName, Vec<String>>, Stri
         let here = match &environment.endpoints {
             Endpoints::Urls(urls) => {
                 let address = |url: &url::Url| Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?));
-                urls.iter().map(|url| address(url).ok_or_else(|| format!("{url} names no host"))).collect::<Result<_, _>>()?
+                urls.iter()
+                    .map(|url| address(url).ok_or_else(|| format!("{url} names no host")))
+                    .collect::<Result<_, _>>()?
             }
             Endpoints::TargetGroup { target_group } => {
                 let floor = match plan.routers.get(target_group) {
@@ -111,7 +114,10 @@ impl Drafting<'_> {
         let (balancer_arn, name) = balancer_of(&arn).ok_or_else(|| format!("{arn} is not the ARN of a listener"))?;
         for (environment, group) in &alb.target_groups {
             let named = group.split(":targetgroup/").nth(1).and_then(|tail| tail.split('/').next());
-            let by_hand = matches!(self.plan.environments.get(environment).map(|e| &e.endpoints), Some(Endpoints::TargetGroup { .. }));
+            let by_hand = matches!(
+                self.plan.environments.get(environment).map(|e| &e.endpoints),
+                Some(Endpoints::TargetGroup { .. })
+            );
             // What modelswap does not register itself stands in the group from the start, running or not.
             let there = by_hand || environment == self.live;
             self.blueprint.groups.push(GroupOrder {
@@ -124,16 +130,26 @@ impl Drafting<'_> {
             });
         }
         let live_group = alb.target_groups.get(self.live).ok_or("the rule has no group for the live environment")?;
-        let forward = vec![(live_group.split(":targetgroup/").nth(1).and_then(|t| t.split('/').next()).unwrap_or(live_group).to_owned(), 100)];
+        let forward = vec![(
+            live_group.split(":targetgroup/").nth(1).and_then(|t| t.split('/').next()).unwrap_or(live_group).to_owned(),
+            100,
+        )];
         let port = self.plan.witness.as_ref().and_then(|w| w.url.port_or_known_default()).unwrap_or(80);
-        let protocol = if self.plan.witness.as_ref().is_some_and(|w| w.url.scheme() == "https") { "HTTPS" } else { "HTTP" };
-        let at = self.blueprint.balancers.iter().position(|b| b.arn.as_ref() == Some(&balancer_arn)).unwrap_or_else(|| {
-            self.blueprint.balancers.push(BalancerOrder { name, arn: Some(balancer_arn), ..BalancerOrder::default() });
-            self.blueprint.balancers.len() - 1
-        });
+        let protocol =
+            if self.plan.witness.as_ref().is_some_and(|w| w.url.scheme() == "https") { "HTTPS" } else { "HTTP" };
+        let at =
+            self.blueprint.balancers.iter().position(|b| b.arn.as_ref() == Some(&balancer_arn)).unwrap_or_else(|| {
+                self.blueprint.balancers.push(BalancerOrder {
+                    name,
+                    arn: Some(balancer_arn),
+                    ..BalancerOrder::default()
+                });
+                self.blueprint.balancers.len() - 1
+            });
         let Some(balancer) = self.blueprint.balancers.get_mut(at) else { return Ok(()) };
         let at = balancer.listeners.iter().position(|l| l.arn.as_ref() == Some(&arn)).unwrap_or_else(|| {
-            let listener = ListenerOrder { arn: Some(arn), protocol: protocol.to_owned(), port, ..ListenerOrder::default() };
+            let listener =
+                ListenerOrder { arn: Some(arn), protocol: protocol.to_owned(), port, ..ListenerOrder::default() };
             balancer.listeners.push(listener);
             balancer.listeners.len() - 1
         });
@@ -149,7 +165,10 @@ impl Drafting<'_> {
 
     fn zone(&mut self, record: &Route53) -> Result<(), String> {
         if record.aliases.is_some() {
-            return Err(format!("{} is an alias between load balancers, which this world cannot stand in for yet", record.name));
+            return Err(format!(
+                "{} is an alias between load balancers, which this world cannot stand in for yet",
+                record.name
+            ));
         }
         let set = |kind: &str, values: Vec<String>| RecordSet {
             name: record.name.clone(),
@@ -161,10 +180,13 @@ impl Drafting<'_> {
         let mut records = Vec::new();
         if let Some(values) = record.values.as_ref().and_then(|v| v.get(self.live)) {
             match values {
-                RecordValues::ByType(by_type) => records.extend(by_type.iter().map(|(kind, values)| set(kind, values.clone()))),
+                RecordValues::ByType(by_type) => {
+                    records.extend(by_type.iter().map(|(kind, values)| set(kind, values.clone())))
+                }
                 RecordValues::Addresses(ips) => {
                     for (kind, four) in [("A", true), ("AAAA", false)] {
-                        let of_kind: Vec<_> = ips.iter().filter(|ip| ip.is_ipv4() == four).map(ToString::to_string).collect();
+                        let of_kind: Vec<_> =
+                            ips.iter().filter(|ip| ip.is_ipv4() == four).map(ToString::to_string).collect();
                         if !of_kind.is_empty() {
                             records.push(set(kind, of_kind));
                         }
@@ -180,12 +202,11 @@ impl Drafting<'_> {
         }
         let by_id = !record.zone.contains('.');
         let name = if by_id { parent(&record.name) } else { record.zone.clone() };
-        match self.blueprint.zones.iter_mut().find(|z| z.name == name && z.private == record.private) {
-            Some(zone) => zone.records.extend(records),
-            None => {
-                let id = by_id.then(|| record.zone.clone());
-                self.blueprint.zones.push(ZoneOrder { id, name, private: record.private, records });
-            }
+        if let Some(zone) = self.blueprint.zones.iter_mut().find(|z| z.name == name && z.private == record.private) {
+            zone.records.extend(records);
+        } else {
+            let id = by_id.then(|| record.zone.clone());
+            self.blueprint.zones.push(ZoneOrder { id, name, private: record.private, records });
         }
         Ok(())
     }
@@ -197,7 +218,8 @@ impl Drafting<'_> {
         let (false, Some(balancer)) = (moved, self.blueprint.balancers.first()) else { return };
         // The balancer's own name is made up when the world is built, so this is an alias to be completed then.
         let alias = Alias { zone_id: String::new(), dns_name: balancer.name.clone(), evaluate_target_health: false };
-        let record = RecordSet { name: host.to_owned(), kind: "A".to_owned(), alias: Some(alias), ..RecordSet::default() };
+        let record =
+            RecordSet { name: host.to_owned(), kind: "A".to_owned(), alias: Some(alias), ..RecordSet::default() };
         let name = parent(host);
         match self.blueprint.zones.iter_mut().find(|z| z.name == name) {
             Some(zone) => zone.records.push(record),

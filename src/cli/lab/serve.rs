@@ -2,12 +2,14 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::super::{Exit, Failure};
 use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::lab::blueprint::Blueprint;
+use crate::lab::oracle::write_ahead::WriteAhead;
 use crate::lab::running::World;
 
 /// Options of `lab serve`.
@@ -26,11 +28,15 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) async fn run(&self) -> Result<Exit, Failure> {
-        let cannot = |what: &std::path::Path, why: String| Failure::new(Exit::Usage, format!("{}: {why}", what.display()));
+        let cannot =
+            |what: &std::path::Path, why: String| Failure::new(Exit::Usage, format!("{}: {why}", what.display()));
         let read = |path: &std::path::Path| std::fs::read_to_string(path).map_err(|e| cannot(path, e.to_string()));
-        let order: Blueprint = serde_json::from_str(&read(&self.blueprint)?).map_err(|e| cannot(&self.blueprint, e.to_string()))?;
+        let order: Blueprint =
+            serde_json::from_str(&read(&self.blueprint)?).map_err(|e| cannot(&self.blueprint, e.to_string()))?;
         let clock = ScaledClock { origin: SystemClock.now(), scale: order.scale.max(1.0) };
         let world = World::start(&order, clock).await.map_err(|e| cannot(&self.blueprint, e.to_string()))?;
+        // Whoever runs a plan here keeps its journals beside the world file: each change must be in them before it arrives.
+        world.oracle.watch(Arc::new(WriteAhead::new(super::up::state_of(&self.file))));
         let mut file = world.file();
         let runs: std::collections::BTreeMap<_, Vec<String>> =
             serde_json::from_str(&read(&self.runs)?).map_err(|e| cannot(&self.runs, e.to_string()))?;
@@ -61,7 +67,9 @@ impl Serve {
 /// Returns at TERM, INT, or when the parent that started us is gone.
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else { return };
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        return;
+    };
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

@@ -10,6 +10,7 @@ use super::super::args::Common;
 use super::super::opening::PlanFile;
 use super::super::{Exit, Failure};
 use super::Up;
+use super::demo_plan::{Swap, plan_file};
 use super::order::{Order, order};
 use crate::clock::{Clock, ScaledClock};
 use crate::ids::EnvironmentName;
@@ -27,15 +28,16 @@ const STARTS_WITHIN: Duration = Duration::from_secs(30);
 
 impl Up {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let (plan, name) = match &self.plan {
-            Some(path) => (PlanFile::read(path, &self.vars, common)?.plan, path.display().to_string()),
-            None => {
-                let path = super::super::demo::plan_file(&self.file.file, super::super::demo::Swap::Both)?;
-                (PlanFile::read(&path, &self.vars, common)?.plan, path.display().to_string())
-            }
+        let path = match &self.plan {
+            Some(path) => path.clone(),
+            None => plan_file(&self.file.file, Swap::Both)?,
         };
+        let (plan, name) = (PlanFile::read(&path, &self.vars, common)?.plan, path.display().to_string());
         let (world, order) = start(&plan, &self.file.file, self.time, self.load, Carrier::OwnSession).await?;
-        tell(&format!("the loopback world of {name} is up ({}x real time); {} serves {}", self.time, order.live, order.was.model));
+        tell(&format!(
+            "the loopback world of {name} is up ({}x real time); {} serves {}",
+            self.time, order.live, order.was.model
+        ));
         tell(&format!("  cloud API     {}   (AWS_ENDPOINT_URL)", world.file.cloud));
         tell(&format!("  oracle        {}", world.file.oracle));
         for (n, resolver) in world.file.resolvers.iter().enumerate() {
@@ -100,7 +102,8 @@ pub(in crate::cli) async fn start(
     if let Ok(old) = WorldFile::read(path)
         && super::down::is_up(&old)
     {
-        return Err(cannot(format!("the one of {} is up already", path.display())).hint(format!("modelswap lab down --file {}", path.display())));
+        return Err(cannot(format!("the one of {} is up already", path.display()))
+            .hint(format!("modelswap lab down --file {}", path.display())));
     }
     let order = order(plan, scale).map_err(cannot)?;
     let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -152,7 +155,11 @@ async fn start_live(plan: &Plan, order: &Order, world: &Started) -> Result<(), S
         let serves = plan.environments.get(live).map_or(Serves::Tcp(crate::plan::model::Tcp {}), |e| e.serves.clone());
         while crate::probes::health::identity(&asker, &url, &serves).await.is_err() {
             if began.elapsed() > STARTS_WITHIN {
-                return Err(format!("{} at {url} does not come up; see the logs in {}", order.was.model, state_of(&world.path).display()));
+                return Err(format!(
+                    "{} at {url} does not come up; see the logs in {}",
+                    order.was.model,
+                    state_of(&world.path).display()
+                ));
             }
             pause(Duration::from_millis(50)).await;
         }
@@ -161,7 +168,13 @@ async fn start_live(plan: &Plan, order: &Order, world: &Started) -> Result<(), S
 }
 
 /// The process that stands in for an environment of a world.
-pub(in crate::cli) fn process_of(plan: &Plan, environment: &EnvironmentName, order: &Order, world: &WorldFile, path: &Path) -> Option<Process> {
+pub(in crate::cli) fn process_of(
+    plan: &Plan,
+    environment: &EnvironmentName,
+    order: &Order,
+    world: &WorldFile,
+    path: &Path,
+) -> Option<Process> {
     let argv = world.runs.get(environment)?.clone();
     let release = if *environment == order.live { order.was.clone() } else { plan.release.clone() };
     let dir = state_of(path).join(plan.service.as_str());
@@ -185,7 +198,12 @@ pub(in crate::cli) fn state_of(world: &Path) -> PathBuf {
 }
 
 /// What stands in for each environment: a lab model server on all of its addresses.
-fn argv_of(plan: &Plan, order: &Order, scale: f64, load: Span) -> Result<BTreeMap<EnvironmentName, Vec<String>>, String> {
+fn argv_of(
+    plan: &Plan,
+    order: &Order,
+    scale: f64,
+    load: Span,
+) -> Result<BTreeMap<EnvironmentName, Vec<String>>, String> {
     let exe = std::env::current_exe().map_err(|e| e.to_string())?.display().to_string();
     let mut runs = BTreeMap::new();
     for environment in plan.environments.keys() {
@@ -194,7 +212,9 @@ fn argv_of(plan: &Plan, order: &Order, scale: f64, load: Span) -> Result<BTreeMa
             // The socket is only known once the world has it.
             argv.extend(["--listen".to_owned(), format!("{{{}}}", server.address)]);
         }
-        argv.extend(["--origin", "{origin}", "--time", &scale.to_string(), "--token-gap", TOKEN_GAP].map(str::to_owned));
+        argv.extend(
+            ["--origin", "{origin}", "--time", &scale.to_string(), "--token-gap", TOKEN_GAP].map(str::to_owned),
+        );
         if *environment != order.live {
             argv.extend(["--load".to_owned(), load.to_string()]);
         }
@@ -213,7 +233,6 @@ pub(in crate::cli) async fn pause(length: Duration) {
     tokio::time::sleep(length).await;
 }
 
-#[expect(clippy::print_stderr, reason = "verbs tell people what happens")]
 pub(in crate::cli) fn tell(line: &str) {
-    eprintln!("{line}");
+    crate::report::tell(line);
 }

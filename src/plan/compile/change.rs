@@ -57,15 +57,21 @@ impl Compiler<'_> {
                 members.extend(targets.iter().cloned());
                 Ok(json!(members))
             };
-            let mut set = Set::new(self.members(&router, &environment), Box::new(add));
+            let mut set = Set::new(members(&router, &environment), Box::new(add));
             set.before = vec![Arc::new(proven()?)];
             set.before_undo = vec![Arc::new(self.no_traffic(&environment)), Arc::new(self.left_alone(&environment)?)];
             let draft = Draft::new(format!("register {environment} in {}", attach.router), set).effect(Phase::Stop);
             let within = Span::from_secs(1800);
-            drafts.push(Draft { suffix: "targets".to_owned(), within, undo_after_tail_of: Some(environment.clone()), ..draft });
+            drafts.push(Draft {
+                suffix: "targets".to_owned(),
+                within,
+                undo_after_tail_of: Some(environment.clone()),
+                ..draft
+            });
         }
         let (on, to) = (Arc::clone(&router), environment.clone());
-        let name = move |live: &Value, _: &crate::steps::Cx<'_>| on.attach(live, &to).map_err(|e| StepError::refused(e.0));
+        let name =
+            move |live: &Value, _: &crate::steps::Cx<'_>| on.attach(live, &to).map_err(|e| StepError::refused(e.0));
         let mut set = Set::new(register_of(&router), Box::new(name));
         set.before = vec![Arc::new(proven()?)];
         set.after = vec![Arc::new(RouterReady { environment: environment.clone(), router: Arc::clone(&router) })];
@@ -79,15 +85,18 @@ impl Compiler<'_> {
         let to = self.resolved.environment(&swap.to)?;
         let router = Arc::clone(self.router(&swap.router)?);
         let (on, want) = (Arc::clone(&router), Split::all_to(&to));
-        let aim = move |live: &Value, _: &crate::steps::Cx<'_>| on.aim(live, &want).map_err(|e| StepError::refused(e.0));
+        let aim =
+            move |live: &Value, _: &crate::steps::Cx<'_>| on.aim(live, &want).map_err(|e| StepError::refused(e.0));
         let mut set = Set::new(register_of(&router), Box::new(aim)).with_tails(self.tails(&swap.router, &router));
         set.before = vec![Arc::new(RouterReady { environment: to.clone(), router: Arc::clone(&router) })];
         set.before_undo = vec![Arc::new(self.destination(&swap.router)?)];
         if matches!(self.resolved.plan.routers.get(&swap.router), Some(Router::Route53(_))) {
             // Clients of a name keep their connections whatever its records say; a balancer's clients are the balancer's.
             let others = || self.resolved.plan.environments.keys().filter(|e| **e != to);
-            set.after = others().filter_map(|e| self.asked_to_close(e, true)).chain(self.asked_to_close(&to, false)).collect();
-            set.after_undo = others().filter_map(|e| self.asked_to_close(e, false)).chain(self.asked_to_close(&to, true)).collect();
+            set.after =
+                others().filter_map(|e| self.asked_to_close(e, true)).chain(self.asked_to_close(&to, false)).collect();
+            set.after_undo =
+                others().filter_map(|e| self.asked_to_close(e, false)).chain(self.asked_to_close(&to, true)).collect();
         }
         let after_tail_of = (swap.when == SwapWhen::Settled).then(|| self.resolved.live.clone());
         let draft = Draft::new(format!("swap {} to {to}", swap.router), set).effect(Phase::Traffic);
@@ -104,7 +113,8 @@ impl Compiler<'_> {
             }
             on.with_ttl(live, to_s).map_err(|e| StepError::refused(e.0))
         };
-        let (grant, assumed_s, live) = (self.grant(&lower.router), self.assumed_s(&lower.router), self.resolved.live.clone());
+        let (grant, assumed_s, live) =
+            (self.grant(&lower.router), self.assumed_s(&lower.router), self.resolved.live.clone());
         let on = Arc::clone(&router);
         let tails: Tails = Box::new(move |from, to, cx| {
             let (Some(from_s), Some(to_s)) = (on.ttl_s(from), on.ttl_s(to)) else { return Vec::new() };
@@ -124,7 +134,8 @@ impl Compiler<'_> {
     pub(super) fn restore_ttl(&self, name: &RouterName) -> Result<Vec<Draft>, String> {
         let router = Arc::clone(self.router(name)?);
         let lowered = self.lowered.get(name).cloned();
-        let lowered = lowered.ok_or_else(|| format!("no `lower_ttl` of `{name}` comes before it, so there is no TTL to restore"))?;
+        let lowered = lowered
+            .ok_or_else(|| format!("no `lower_ttl` of `{name}` comes before it, so there is no TTL to restore"))?;
         let on = Arc::clone(&router);
         let longer = move |live: &Value, cx: &crate::steps::Cx<'_>| {
             let before = cx.state.step(&lowered).prepared.as_ref().and_then(|(p, _)| on.ttl_s(&p.before));
@@ -143,12 +154,15 @@ impl Compiler<'_> {
         let environment = self.resolved.environment(role)?;
         let routers = self.alb_routers(&environment);
         // One written step becomes several nodes; with several balancers their names tell them apart.
-        let suffix = |what: &str, of: &RouterName| if routers.len() > 1 { format!("{what}-{of}") } else { what.to_owned() };
+        let suffix =
+            |what: &str, of: &RouterName| if routers.len() > 1 { format!("{what}-{of}") } else { what.to_owned() };
         let mut sets: Vec<(String, String, Set)> = Vec::new();
         for name in &routers {
             let router = Arc::clone(self.router(name)?);
             let (on, whom) = (Arc::clone(&router), environment.clone());
-            let leave = move |live: &Value, _: &crate::steps::Cx<'_>| on.detach(live, &whom).map_err(|e| StepError::refused(e.0));
+            let leave = move |live: &Value, _: &crate::steps::Cx<'_>| {
+                on.detach(live, &whom).map_err(|e| StepError::refused(e.0))
+            };
             let set = Set::new(register_of(&router), Box::new(leave));
             sets.push((suffix("detach", name), format!("take {environment} off {name}"), set));
         }
@@ -159,7 +173,7 @@ impl Compiler<'_> {
                 let members: BTreeSet<(String, u16)> = typed(live)?;
                 Ok(json!(members.difference(&gone).collect::<BTreeSet<_>>()))
             };
-            let set = Set::new(self.members(self.router(name)?, &environment), Box::new(remove));
+            let set = Set::new(members(self.router(name)?, &environment), Box::new(remove));
             sets.push((suffix("targets", name), format!("deregister {environment} from {name}"), set));
         }
         let stop = Box::new(|_: &Value, _: &crate::steps::Cx<'_>| Ok(json!(Running::Stopped)));
@@ -189,10 +203,6 @@ impl Compiler<'_> {
     fn register(&self, environment: &EnvironmentName) -> Result<Arc<dyn AnyRegister>, String> {
         let found = self.backends.environments.get(environment).cloned();
         found.ok_or_else(|| format!("`{environment}` has no `runs`, so it can be neither started nor stopped"))
-    }
-
-    fn members(&self, router: &Arc<dyn AnyRouter>, environment: &EnvironmentName) -> Arc<dyn AnyRegister> {
-        Arc::new(LazyMembers { router: Arc::clone(router), environment: environment.clone(), found: OnceCell::new() })
     }
 
     pub(super) fn proven(&self, environment: &EnvironmentName, times: u32) -> Result<Proven, String> {
@@ -240,7 +250,8 @@ impl Compiler<'_> {
                 crate::probes::propagation::tail::Tail { until, why: format!("{RULE_LAG_S} s rule change{cookie}") }
             };
             let loses = |e: &EnvironmentName, share: u32| after.as_ref().is_none_or(|a| a.share(e) < share);
-            let horizon = |e: &EnvironmentName| Horizon { environment: e.clone(), until: until.until, why: until.why.clone() };
+            let horizon =
+                |e: &EnvironmentName| Horizon { environment: e.clone(), until: until.until, why: until.why.clone() };
             before.shares().filter(|(e, share)| loses(e, *share)).map(|(e, _)| horizon(e)).collect()
         })
     }
@@ -257,6 +268,11 @@ impl Compiler<'_> {
     }
 }
 
+/// The targets in an environment's group.
+fn members(router: &Arc<dyn AnyRouter>, environment: &EnvironmentName) -> Arc<dyn AnyRegister> {
+    Arc::new(LazyMembers { router: Arc::clone(router), environment: environment.clone(), found: OnceCell::new() })
+}
+
 /// A router, as the register that it is.
 fn register_of(router: &Arc<dyn AnyRouter>) -> Arc<dyn AnyRegister> {
     let register: Arc<dyn AnyRegister> = Arc::clone(router) as _;
@@ -268,5 +284,6 @@ fn running(live: &Value) -> Result<Running, StepError> {
 }
 
 fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> Result<T, StepError> {
-    serde_json::from_value(value.clone()).map_err(|e| StepError::refused(format!("the value is not one of its kind: {e}")))
+    serde_json::from_value(value.clone())
+        .map_err(|e| StepError::refused(format!("the value is not one of its kind: {e}")))
 }

@@ -18,7 +18,10 @@ const OWN_PATIENCE: Span = Span::from_secs(30 * 24 * 3600);
 impl Compiler<'_> {
     pub(super) fn check(&self, check: &Check) -> Result<Vec<Draft>, String> {
         let environment = self.resolved.environment(&check.environment)?;
-        let look = check::Check { proven: self.proven(&environment, check.times)?, gates: self.gates(&environment, &check.gates)? };
+        let look = check::Check {
+            proven: self.proven(&environment, check.times)?,
+            gates: self.gates(&environment, &check.gates)?,
+        };
         let draft = Draft::new(format!("check {environment}"), LookStep(look));
         Ok(vec![Draft { within: Span::from_secs(900), ..draft }])
     }
@@ -34,7 +37,7 @@ impl Compiler<'_> {
         };
         let draft = Draft::new(format!("bake for {}", bake.length), LookStep(look));
         // A look that cannot tell may outlast the bake; then it has not held.
-        let within = Span::from(bake.length.std() + std::time::Duration::from_secs(300));
+        let within = Span::from(bake.length.std() + std::time::Duration::from_mins(5));
         Ok(vec![Draft { within, poll: Span::from_secs(2), ..draft }])
     }
 
@@ -60,7 +63,12 @@ impl Compiler<'_> {
                     self.backends.resolvers.clone(),
                 );
                 // Until the last copy of the old answer dies, an old answer is no failure; that bound is the step's own.
-                Draft { within: OWN_PATIENCE, poll: Span::from_millis(500), holds: true, ..Draft::new(title, LookStep(look)) }
+                Draft {
+                    within: OWN_PATIENCE,
+                    poll: Span::from_millis(500),
+                    holds: true,
+                    ..Draft::new(title, LookStep(look))
+                }
             }
             Some(Router::Alb(_)) | None => {
                 let look = front_door::Seen {
@@ -80,7 +88,11 @@ impl Compiler<'_> {
         let service = self.resolved.plan.service.to_string();
         let look = time::Approve { within: approve.within, service };
         let holds = approve.otherwise != OnFailure::Rollback;
-        vec![Draft { within: OWN_PATIENCE, holds, ..Draft::new("wait for approval".to_owned(), LookStep(look)) }]
+        vec![Draft {
+            within: OWN_PATIENCE,
+            holds,
+            ..Draft::new(crate::plan::graph::APPROVAL.to_owned(), LookStep(look))
+        }]
     }
 
     pub(super) fn wait(wait: &Wait) -> Vec<Draft> {
@@ -91,9 +103,12 @@ impl Compiler<'_> {
     fn gates(&self, environment: &EnvironmentName, names: &[GateName]) -> Result<Gates, String> {
         let gate = |name: &GateName| -> Result<(GateName, Box<dyn gates::Gate>), String> {
             let written = self.resolved.plan.gates.get(name).ok_or_else(|| format!("there is no gate `{name}`"))?;
+            let servers = Arc::clone(self.servers(environment)?);
             let gate: Box<dyn gates::Gate> = match written {
-                Gate::Http(http) => Box::new(gates::Http { servers: Arc::clone(self.servers(environment)?), gate: http.clone() }),
-                Gate::Command(command) => Box::new(gates::Command { gate: command.clone(), directory: self.base() }),
+                Gate::Http(http) => Box::new(gates::Http { servers, gate: http.clone() }),
+                Gate::Command(command) => {
+                    Box::new(gates::Command { servers, gate: command.clone(), directory: self.base() })
+                }
             };
             Ok((name.clone(), gate))
         };

@@ -22,7 +22,8 @@ impl LazyMembers {
     async fn find(&self) -> Result<&Arc<dyn AnyRegister>, ProviderError> {
         let find = || async {
             let why = || format!("{} keeps no targets", self.router.key());
-            let none = || ProviderError::Rejected { call: format!("finding the targets of {}", self.environment), why: why() };
+            let none =
+                || ProviderError::Rejected { call: format!("finding the targets of {}", self.environment), why: why() };
             self.router.members(&self.environment).await?.ok_or_else(none)
         };
         self.found.get_or_try_init(find).await
@@ -32,7 +33,9 @@ impl LazyMembers {
 #[async_trait]
 impl AnyRegister for LazyMembers {
     fn key(&self) -> String {
-        self.found.get().map_or_else(|| format!("targets of {} in {}", self.environment, self.router.key()), |m| m.key())
+        self.found
+            .get()
+            .map_or_else(|| format!("targets of {} in {}", self.environment, self.router.key()), |m| m.key())
     }
     async fn read(&self) -> Result<Value, ProviderError> {
         self.find().await?.read().await

@@ -135,16 +135,21 @@ impl Compiler<'_> {
 
     fn step(&mut self, step: &Step, after: &[StepId], path: &str) -> Vec<StepId> {
         if let Action::Parallel(branches) = &step.action {
-            let ends = branches.iter().enumerate().map(|(at, Branch(steps))| self.sequence(steps, after, &format!("{path}.parallel[{at}]")));
+            let ends = branches
+                .iter()
+                .enumerate()
+                .map(|(at, Branch(steps))| self.sequence(steps, after, &format!("{path}.parallel[{at}]")));
             return ends.collect::<Vec<_>>().concat();
         }
         self.number += 1;
         let base = match &step.name {
             Some(name) => name.to_string(),
-            None => format!("{:02}-{}", self.number, kind(&step.action)),
+            None => format!("{:02}-{}", self.number, step.action.kind()),
         };
         match self.drafts(&step.action, &base) {
-            Ok(drafts) => drafts.into_iter().fold(after.to_vec(), |after, draft| self.add(draft, &base, step.within, after)),
+            Ok(drafts) => {
+                drafts.into_iter().fold(after.to_vec(), |after, draft| self.add(draft, &base, step.within, after))
+            }
             Err(why) => {
                 self.errors.push(PlanError { path: path.to_owned(), why });
                 after.to_vec()
@@ -241,7 +246,9 @@ pub fn with_attachments(resolved: &Resolved, written: &[Step]) -> Vec<Step> {
     let names_next = |role: &super::model::Role| resolved.environment(role).is_ok_and(|e| e == *next);
     for (name, router) in &resolved.plan.routers {
         let Router::Alb(alb) = router else { continue };
-        let said = steps.iter().any(|s| matches!(&s.action, Action::Attach(a) if a.router == *name && names_next(&a.environment)));
+        let said = steps
+            .iter()
+            .any(|s| matches!(&s.action, Action::Attach(a) if a.router == *name && names_next(&a.environment)));
         if !alb.target_groups.contains_key(next) || said {
             continue;
         }
@@ -258,7 +265,9 @@ fn needs_attachment(action: &Action, router: &RouterName, names_next: &impl Fn(&
     match action {
         Action::Check(check) => names_next(&check.environment),
         Action::Swap(swap) => swap.router == *router,
-        Action::Parallel(branches) => branches.iter().flat_map(|b| &b.0).any(|s| needs_attachment(&s.action, router, names_next)),
+        Action::Parallel(branches) => {
+            branches.iter().flat_map(|b| &b.0).any(|s| needs_attachment(&s.action, router, names_next))
+        }
         Action::Provision(_)
         | Action::Attach(_)
         | Action::LowerTtl(_)
@@ -270,25 +279,5 @@ fn needs_attachment(action: &Action, router: &RouterName, names_next: &impl Fn(&
         | Action::Run(_)
         | Action::Approve(_)
         | Action::Wait(_) => false,
-    }
-}
-
-/// The word that names a kind of step in a plan.
-pub fn kind(action: &Action) -> &'static str {
-    match action {
-        Action::Provision(_) => "provision",
-        Action::Attach(_) => "attach",
-        Action::Check(_) => "check",
-        Action::LowerTtl(_) => "lower_ttl",
-        Action::RestoreTtl(_) => "restore_ttl",
-        Action::Swap(_) => "swap",
-        Action::Verify(_) => "verify",
-        Action::Bake(_) => "bake",
-        Action::Drain(_) => "drain",
-        Action::Teardown(_) => "teardown",
-        Action::Run(_) => "run",
-        Action::Approve(_) => "approve",
-        Action::Wait(_) => "wait",
-        Action::Parallel(_) => "parallel",
     }
 }

@@ -60,7 +60,10 @@ impl Route53 {
 
     async fn send(&self, expected: &Records, new: &Records) -> Result<Value, ProviderError> {
         let call = self.call("ChangeResourceRecordSets");
-        let bug = |e: aws_smithy_types::error::operation::BuildError| ProviderError::Rejected { call: call.clone(), why: e.to_string() };
+        let bug = |e: aws_smithy_types::error::operation::BuildError| ProviderError::Rejected {
+            call: call.clone(),
+            why: e.to_string(),
+        };
         // DELETE stands before CREATE: Route 53 applies them in order.
         let gone = expected.sets.iter().filter(|set| !new.sets.contains(set)).map(|set| (ChangeAction::Delete, set));
         let come = new.sets.iter().filter(|set| !expected.sets.contains(set)).map(|set| (ChangeAction::Create, set));
@@ -125,7 +128,8 @@ impl Register for Route53 {
         let change = receipt.and_then(|r| r.get("change")).and_then(Value::as_str);
         if let Some(id) = change {
             let call = self.call("GetChange");
-            let answer = self.clients.route53().await.get_change().id(id).send().await.map_err(|e| read_error(&call, &e))?;
+            let answer =
+                self.clients.route53().await.get_change().id(id).send().await.map_err(|e| read_error(&call, &e))?;
             if answer.change_info().is_some_and(|info| *info.status() == ChangeStatus::Pending) {
                 return Ok(Settled::NotYet(format!("change {id} is PENDING")));
             }
@@ -167,11 +171,14 @@ impl Router for Route53 {
                 let kinds = live.sets.iter().filter(|s| s.alias.is_some()).map(|s| s.kind.clone());
                 Ok(Records::alias(kinds.collect(), alias))
             }
-            Form::Weighted(ids) => live.weighted(|id| {
-                let environment = ids.iter().find(|(_, known)| *known == id).map(|(e, _)| e);
-                // Thousandths to hundredths: 100 stands for everything, and a share that is wanted is never 0.
-                environment.map(|e| (want.share(e) / 10).max(u32::from(want.share(e) > 0)))
-            }, ids.values()),
+            Form::Weighted(ids) => live.weighted(
+                |id| {
+                    let environment = ids.iter().find(|(_, known)| *known == id).map(|(e, _)| e);
+                    // Thousandths to hundredths: 100 stands for everything, and a share that is wanted is never 0.
+                    environment.map(|e| (want.share(e) / 10).max(u32::from(want.share(e) > 0)))
+                },
+                ids.values(),
+            ),
         }
     }
 
@@ -182,7 +189,9 @@ impl Router for Route53 {
                 values.iter().find(|(_, of)| matches(of)).map(|(e, _)| Split::all_to(e))
             }
             Form::Aliases(aliases) => {
-                let matches = |alias: &value::Alias| !value.sets.is_empty() && value.sets.iter().all(|s| s.alias.as_ref() == Some(alias));
+                let matches = |alias: &value::Alias| {
+                    !value.sets.is_empty() && value.sets.iter().all(|s| s.alias.as_ref() == Some(alias))
+                };
                 aliases.iter().find(|(_, alias)| matches(alias)).map(|(e, _)| Split::all_to(e))
             }
             Form::Weighted(ids) => {
@@ -205,7 +214,9 @@ impl Router for Route53 {
 
     fn with_ttl(&self, live: &Records, ttl_s: u32) -> Result<Records, Refused> {
         if live.sets.iter().all(|s| s.alias.is_some()) {
-            return Err(Refused("an alias has the TTL of its target: 60 s for a load balancer, and it cannot be set".to_owned()));
+            return Err(Refused(
+                "an alias has the TTL of its target: 60 s for a load balancer, and it cannot be set".to_owned(),
+            ));
         }
         let with = |set: &Set| Set { ttl_s: set.ttl_s.map(|_| ttl_s), ..set.clone() };
         Ok(Records { sets: live.sets.iter().map(with).collect() })
@@ -218,7 +229,9 @@ impl Router for Route53 {
     fn answers(&self, value: &Records) -> Option<Answers> {
         let name = self.name.trim_end_matches('.').to_owned();
         let ttl_s = value.ttl_s();
-        if let Some(alias) = value.sets.first()?.alias.as_ref().filter(|_| value.sets.iter().all(|s| s.weight.is_none())) {
+        if let Some(alias) =
+            value.sets.first()?.alias.as_ref().filter(|_| value.sets.iter().all(|s| s.weight.is_none()))
+        {
             let alias_of = Some(alias.target.trim_end_matches('.').to_owned());
             return Some(Answers { name, by_type: BTreeMap::new(), alias_of, ttl_s });
         }

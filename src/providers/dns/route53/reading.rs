@@ -29,15 +29,23 @@ impl Route53 {
             let answer = answer.map_err(|e| read_error(&call, &e))?;
             let zones = answer.hosted_zones().iter();
             let fits = |z: &&aws_sdk_route53::types::HostedZone| {
-                z.name() == wanted && z.config().is_some_and(aws_sdk_route53::types::HostedZoneConfig::private_zone) == self.private
+                z.name() == wanted
+                    && z.config().is_some_and(aws_sdk_route53::types::HostedZoneConfig::private_zone) == self.private
             };
-            let found: Vec<_> = zones.filter(fits).map(|z| z.id().trim_start_matches("/hostedzone/").to_owned()).collect();
+            let found: Vec<_> =
+                zones.filter(fits).map(|z| z.id().trim_start_matches("/hostedzone/").to_owned()).collect();
             let kind = if self.private { "private" } else { "public" };
             match found.as_slice() {
                 [one] => Ok(one.clone()),
-                [] => Err(ProviderError::Rejected { call, why: format!("this account has no {kind} zone of that name") }),
+                [] => {
+                    Err(ProviderError::Rejected { call, why: format!("this account has no {kind} zone of that name") })
+                }
                 several => {
-                    let why = format!("there are {} {kind} zones of that name ({}); name one by its id", several.len(), several.join(", "));
+                    let why = format!(
+                        "there are {} {kind} zones of that name ({}); name one by its id",
+                        several.len(),
+                        several.join(", ")
+                    );
                     Err(ProviderError::Rejected { call, why })
                 }
             }
@@ -91,7 +99,10 @@ impl Route53 {
             let next = (next_name.to_owned(), next_type.cloned(), next_id.map(str::to_owned));
             if next == from {
                 // A server that repeats itself must not hold us for ever.
-                return Err(ProviderError::Busy { call, why: "the list does not get on: the same page came twice".to_owned() });
+                return Err(ProviderError::Busy {
+                    call,
+                    why: "the list does not get on: the same page came twice".to_owned(),
+                });
             }
             from = next;
         }

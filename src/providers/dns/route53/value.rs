@@ -61,7 +61,15 @@ impl Records {
         let set = |(kind, values): (&String, &Vec<String>)| {
             let mut values = values.clone();
             values.sort();
-            Set { kind: kind.clone(), ttl_s: Some(ttl_s), values, set_identifier: None, weight: None, alias: None, health_check: None }
+            Set {
+                kind: kind.clone(),
+                ttl_s: Some(ttl_s),
+                values,
+                set_identifier: None,
+                weight: None,
+                alias: None,
+                health_check: None,
+            }
         };
         Self { sets: values.iter().map(set).collect() }
     }
@@ -93,7 +101,9 @@ impl Records {
     ) -> Result<Self, Refused> {
         for id in must_exist {
             if !self.sets.iter().any(|s| s.set_identifier.as_ref() == Some(id)) {
-                return Err(Refused(format!("there is no weighted record with the set identifier `{id}`; create it with weight 0")));
+                return Err(Refused(format!(
+                    "there is no weighted record with the set identifier `{id}`; create it with weight 0"
+                )));
             }
         }
         let with = |set: &Set| {
@@ -132,7 +142,10 @@ impl Set {
             ("traffic policy", set.traffic_policy_instance_id().is_some()),
         ];
         if let Some((policy, _)) = foreign.iter().find(|(_, used)| *used) {
-            return Err(format!("its {} record uses {policy} routing, which modelswap does not move", set.r#type().as_str()));
+            return Err(format!(
+                "its {} record uses {policy} routing, which modelswap does not move",
+                set.r#type().as_str()
+            ));
         }
         let mut values: Vec<String> = set.resource_records().iter().map(|r| r.value().to_owned()).collect();
         values.sort();
@@ -153,7 +166,8 @@ impl Set {
 
     /// What Route 53 is sent.
     pub fn to_sdk(&self, name: &str) -> Result<ResourceRecordSet, BuildError> {
-        let records: Result<Vec<_>, _> = self.values.iter().map(|v| ResourceRecord::builder().value(v).build()).collect();
+        let records: Result<Vec<_>, _> =
+            self.values.iter().map(|v| ResourceRecord::builder().value(v).build()).collect();
         let alias = self.alias.as_ref().map(|alias| {
             AliasTarget::builder()
                 .dns_name(&alias.target)

@@ -72,12 +72,14 @@ impl Register for Members {
         let client = self.clients.elbv2_once().await;
         if !come.is_empty() {
             let call = format!("elbv2 RegisterTargets in {}", short_name(&self.group));
-            let request = client.register_targets().target_group_arn(&self.group).set_targets(Some(describe(come.into_iter())));
+            let request =
+                client.register_targets().target_group_arn(&self.group).set_targets(Some(describe(come.into_iter())));
             request.send().await.map_err(|e| write_error(&call, &e))?;
         }
         if !gone.is_empty() {
             let call = format!("elbv2 DeregisterTargets in {}", short_name(&self.group));
-            let request = client.deregister_targets().target_group_arn(&self.group).set_targets(Some(describe(gone.into_iter())));
+            let request =
+                client.deregister_targets().target_group_arn(&self.group).set_targets(Some(describe(gone.into_iter())));
             request.send().await.map_err(|e| write_error(&call, &e))?;
         }
         Ok(Value::Null)
@@ -89,7 +91,8 @@ impl Register for Members {
         if !missing.is_empty() {
             return Ok(Settled::NotYet(format!("not registered yet: {}", missing.join(", "))));
         }
-        let leaving: Vec<_> = health.iter().filter(|(t, state)| !value.contains(t) && state.contains("draining")).collect();
+        let leaving: Vec<_> =
+            health.iter().filter(|(t, state)| !value.contains(t) && state.contains("draining")).collect();
         Ok(if leaving.is_empty() {
             Settled::Yes(format!("{} registered", value.len()))
         } else {

@@ -175,7 +175,8 @@ impl Router for Alb {
 
     fn split(&self, value: &Rule) -> Option<Split> {
         let weights = value.forward.as_ref()?.groups.iter().filter(|(_, w)| **w > 0);
-        let known: Option<Vec<_>> = weights.map(|(arn, w)| Some((self.environment_of(arn)?.clone(), u32::from(*w)))).collect();
+        let known: Option<Vec<_>> =
+            weights.map(|(arn, w)| Some((self.environment_of(arn)?.clone(), u32::from(*w)))).collect();
         Split::of_weights(known?)
     }
 
@@ -223,7 +224,10 @@ impl Router for Alb {
         Ok(members.registered().await?.into_iter().collect())
     }
 
-    async fn members(&self, environment: &EnvironmentName) -> Result<Option<Arc<dyn erased::AnyRegister>>, ProviderError> {
+    async fn members(
+        &self,
+        environment: &EnvironmentName,
+    ) -> Result<Option<Arc<dyn erased::AnyRegister>>, ProviderError> {
         Ok(Some(Arc::new(self.members_of(environment).await?)))
     }
 

@@ -22,7 +22,8 @@ impl Alb {
             Which::Matching { .. } => {
                 if let Some(arn) = self.rule_arn.get() {
                     let call = self.call("DescribeRules");
-                    let answer = client.describe_rules().rule_arns(arn).send().await.map_err(|e| read_error(&call, &e))?;
+                    let answer =
+                        client.describe_rules().rule_arns(arn).send().await.map_err(|e| read_error(&call, &e))?;
                     let why = "the rule is gone".to_owned();
                     let rule = answer.rules().first().ok_or(ProviderError::Rejected { call, why })?;
                     return Ok(rule.actions().to_vec());
@@ -69,9 +70,10 @@ impl Alb {
                 let why = format!("no rule has exactly these conditions; the listener has: {}", seen.join("; "));
                 Err(ProviderError::Rejected { call, why })
             }
-            (Some(_), more) => {
-                Err(ProviderError::Rejected { call, why: format!("{} rules have these conditions; which one is meant?", more + 1) })
-            }
+            (Some(_), more) => Err(ProviderError::Rejected {
+                call,
+                why: format!("{} rules have these conditions; which one is meant?", more + 1),
+            }),
         }
     }
 
@@ -97,7 +99,10 @@ impl Alb {
 /// A rule's conditions in a few words, for a message.
 fn conditions(rule: &SdkRule) -> String {
     let of = |c: &aws_sdk_elasticloadbalancingv2::types::RuleCondition| {
-        let configured = c.host_header_config().map(|h| h.values().join(",")).or_else(|| c.path_pattern_config().map(|p| p.values().join(",")));
+        let configured = c
+            .host_header_config()
+            .map(|h| h.values().join(","))
+            .or_else(|| c.path_pattern_config().map(|p| p.values().join(",")));
         format!("{} {}", c.field().unwrap_or("?"), configured.unwrap_or_else(|| c.values().join(",")))
     };
     if rule.is_default() == Some(true) {

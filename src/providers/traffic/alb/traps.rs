@@ -32,12 +32,16 @@ impl Alb {
         let groups: Vec<_> = self.group_arns().await?.values().cloned().collect();
         for group in groups {
             let attributes = self.attributes(&group).await?;
-            let delay = attributes.get("deregistration_delay.timeout_seconds").and_then(|v| v.parse().ok()).unwrap_or(300);
+            let delay =
+                attributes.get("deregistration_delay.timeout_seconds").and_then(|v| v.parse().ok()).unwrap_or(300);
             if delay < SHORT_DELAY_S {
                 traps.push(Trap {
                     code: "short-deregistration-delay".to_owned(),
                     must_acknowledge: false,
-                    says: format!("{} cuts what is in flight {delay} s after a target is deregistered", short_name(&group)),
+                    says: format!(
+                        "{} cuts what is in flight {delay} s after a target is deregistered",
+                        short_name(&group)
+                    ),
                     hint: "`drain` before `teardown` waits until nothing is in flight; keep it in the plan".to_owned(),
                 });
             }
@@ -80,17 +84,20 @@ impl Alb {
         let call = self.call("DescribeTags");
         let answer = self.clients.elbv2().await.describe_tags().resource_arns(arn).send().await;
         let answer = answer.map_err(|e| read_error(&call, &e))?;
-        let tags = answer.tag_descriptions().iter().flat_map(|d| d.tags());
+        let tags =
+            answer.tag_descriptions().iter().flat_map(aws_sdk_elasticloadbalancingv2::types::TagDescription::tags);
         let manager = |tag: &aws_sdk_elasticloadbalancingv2::types::Tag| {
             let (key, value) = (tag.key().unwrap_or_default(), tag.value().unwrap_or_default());
             match key {
                 "aws:cloudformation:stack-name" => Some(format!("CloudFormation stack {value}")),
-                "elbv2.k8s.aws/cluster" | "ingress.k8s.aws/cluster" => Some(format!("the AWS load balancer controller of cluster {value}")),
+                "elbv2.k8s.aws/cluster" | "ingress.k8s.aws/cluster" => {
+                    Some(format!("the AWS load balancer controller of cluster {value}"))
+                }
                 "terraform" | "Terraform" => Some("Terraform".to_owned()),
                 "ManagedBy" | "managed-by" | "managed_by" => Some(value.to_owned()),
                 _ => None,
             }
         };
-        Ok(tags.filter_map(manager).next())
+        Ok({ tags }.find_map(manager))
     }
 }

@@ -38,6 +38,7 @@ impl Rule {
     }
 
     /// The same rule with other weights.
+    #[must_use]
     pub fn forwarding(&self, groups: BTreeMap<String, u16>) -> Self {
         let sticky_s = self.forward.as_ref().and_then(|f| f.sticky_s);
         Self { forward: Some(Forward { groups, sticky_s }), ..self.clone() }
@@ -58,8 +59,10 @@ impl Forward {
         {
             groups.insert(arn.to_owned(), 1);
         }
-        let sticky = config.and_then(ForwardActionConfig::target_group_stickiness_config).filter(|s| s.enabled() == Some(true));
-        let sticky_s = sticky.and_then(TargetGroupStickinessConfig::duration_seconds).and_then(|s| u32::try_from(s).ok());
+        let sticky =
+            config.and_then(ForwardActionConfig::target_group_stickiness_config).filter(|s| s.enabled() == Some(true));
+        let sticky_s =
+            sticky.and_then(TargetGroupStickinessConfig::duration_seconds).and_then(|s| u32::try_from(s).ok());
         Self { groups, sticky_s }
     }
 
@@ -113,11 +116,19 @@ fn describe(action: &Action) -> Value {
     });
     let fixed = action.fixed_response_config().map(|f| json!([f.status_code(), f.content_type(), f.message_body()]));
     let oidc = action.authenticate_oidc_config().map(|o| {
-        json!([o.issuer(), o.authorization_endpoint(), o.token_endpoint(), o.user_info_endpoint(), o.client_id(), o.scope(), o.session_timeout()])
+        json!([
+            o.issuer(),
+            o.authorization_endpoint(),
+            o.token_endpoint(),
+            o.user_info_endpoint(),
+            o.client_id(),
+            o.scope(),
+            o.session_timeout()
+        ])
     });
-    let cognito = action
-        .authenticate_cognito_config()
-        .map(|c| json!([c.user_pool_arn(), c.user_pool_client_id(), c.user_pool_domain(), c.scope(), c.session_timeout()]));
+    let cognito = action.authenticate_cognito_config().map(|c| {
+        json!([c.user_pool_arn(), c.user_pool_client_id(), c.user_pool_domain(), c.scope(), c.session_timeout()])
+    });
     let settings = redirect.or(fixed).or(oidc).or(cognito);
     json!({ "type": kind, "order": action.order(), "settings": settings })
 }
@@ -127,10 +138,17 @@ mod tests {
     use super::*;
 
     fn forward(arn: Option<&str>, tuples: &[(&str, i32)]) -> Action {
-        let tuples: Vec<_> =
-            tuples.iter().map(|(arn, w)| TargetGroupTuple::builder().target_group_arn(*arn).weight(*w).build()).collect();
-        let config = (!tuples.is_empty()).then(|| ForwardActionConfig::builder().set_target_groups(Some(tuples)).build());
-        Action::builder().r#type(ActionTypeEnum::Forward).set_target_group_arn(arn.map(str::to_owned)).set_forward_config(config).build()
+        let tuples: Vec<_> = tuples
+            .iter()
+            .map(|(arn, w)| TargetGroupTuple::builder().target_group_arn(*arn).weight(*w).build())
+            .collect();
+        let config =
+            (!tuples.is_empty()).then(|| ForwardActionConfig::builder().set_target_groups(Some(tuples)).build());
+        Action::builder()
+            .r#type(ActionTypeEnum::Forward)
+            .set_target_group_arn(arn.map(str::to_owned))
+            .set_forward_config(config)
+            .build()
     }
 
     #[test]
@@ -143,8 +161,10 @@ mod tests {
 
     #[test]
     fn writing_back_keeps_what_stands_beside_the_forward_and_never_sends_a_secret() {
-        let oidc = aws_sdk_elasticloadbalancingv2::types::AuthenticateOidcActionConfig::builder().issuer("https://id").build();
-        let auth = Action::builder().r#type(ActionTypeEnum::AuthenticateOidc).order(1).authenticate_oidc_config(oidc).build();
+        let oidc =
+            aws_sdk_elasticloadbalancingv2::types::AuthenticateOidcActionConfig::builder().issuer("https://id").build();
+        let auth =
+            Action::builder().r#type(ActionTypeEnum::AuthenticateOidc).order(1).authenticate_oidc_config(oidc).build();
         let before = Rule::from_sdk(&[auth.clone(), forward(None, &[("a", 100), ("b", 0)])]);
         let after = before.forwarding(BTreeMap::from([("a".to_owned(), 0), ("b".to_owned(), 100)]));
         let written = with_forward(vec![auth, forward(None, &[("a", 100), ("b", 0)])], after.forward.as_ref().unwrap());

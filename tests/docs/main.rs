@@ -1,0 +1,11 @@
+//! What the pages say is so: plans parse, commands and options exist, links lead somewhere, examples are what is written.
+
+// `cfg(test)` is always on here; it tells clippy that helpers are test code too.
+#[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod pages;
+#[cfg(test)]
+mod plans;
