@@ -82,7 +82,7 @@ impl Abort {
         let next = format!("go on: modelswap resume {service}{at}   go back: modelswap rollback {service}{at}");
         let Some(run) = log.newest_open().filter(|_| alive(&log) != Alive::No).map(|run| run.run.clone()) else {
             desk.tell(&format!("nobody is at work on {service}: there is nothing to stop; nothing was done"));
-            if log.newest().is_some_and(super::deploy::is_unfinished) {
+            if log.newest().is_some_and(crate::journal::state::RunState::is_unfinished) {
                 desk.tell(&next);
             }
             desk.result(&json!({ "type": "asked", "ask": null, "exit": 0 }));

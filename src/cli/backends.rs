@@ -12,7 +12,7 @@ use crate::plan::resolve::Resolved;
 use crate::providers::aws::{AwsAccess, AwsClients};
 use crate::providers::dns::route53::value::Alias;
 use crate::providers::dns::route53::{Form, Route53};
-use crate::providers::environments::{Command, Process};
+use crate::providers::environments::{Command, Elsewhere, Process};
 use crate::providers::erased::{AnyRegister, AnyRouter};
 use crate::providers::traffic::alb::{Alb, Which};
 use crate::steps::servers::Servers;
@@ -68,6 +68,10 @@ fn environment(
     let dir = desk.directory(&resolved.plan.service);
     let clock = Arc::clone(&desk.clock);
     let argv = desk.world.as_ref().and_then(|world| world.runs.get(name)).cloned();
+    let away = !resolved.host.is_empty() && resolved.host != desk.actor.host;
+    if away && matches!(runs, Runs::Process(_)) {
+        return Arc::new(Elsewhere { environment: name.clone(), host: resolved.host.clone() });
+    }
     match (runs.clone(), argv) {
         (Runs::Process(mut runs), argv) => {
             runs.directory = Some(resolved.base.join(runs.directory.unwrap_or_default()));

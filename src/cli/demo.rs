@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use serde_json::json;
 
 use super::args::{Common, Output, VarArgs};
+use super::lab::demo_plan::{Swap, plan_file};
 use super::lab::up::{Carrier, pause, start, tell};
 use super::opening::PlanFile;
 use super::{Exit, Failure, deploy, rollback};
@@ -37,31 +38,6 @@ pub(super) struct Demo {
     /// Where the world keeps its files [default: a temporary directory]
     #[arg(long, value_name = "DIR")]
     directory: Option<PathBuf>,
-}
-
-/// What moves the traffic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Swap {
-    /// An ALB rule and a Route 53 record, in one run.
-    Both,
-    /// An ALB rule.
-    Alb,
-    /// A Route 53 record.
-    Dns,
-}
-
-/// The plans of the demo are files like any other; they are carried along so that the demo needs no checkout.
-pub(super) fn plan_file(beside: &Path, swap: Swap) -> Result<PathBuf, Failure> {
-    let text = match swap {
-        Swap::Both => include_str!("../../plans/demo.yaml"),
-        Swap::Alb => include_str!("../../plans/demo-alb.yaml"),
-        Swap::Dns => include_str!("../../plans/demo-dns.yaml"),
-    };
-    let directory = beside.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let path = directory.join("demo.yaml");
-    let written = std::fs::create_dir_all(directory).and_then(|()| std::fs::write(&path, text));
-    written.map_err(|e| Failure::new(Exit::Usage, format!("cannot write {}: {e}", path.display())))?;
-    Ok(path)
 }
 
 /// Tokens of a stream: at 20 ms each, twelve seconds.
@@ -109,7 +85,7 @@ impl Demo {
         let back = self.yes || ask_back();
         let mut exit = deployed;
         if back && deployed == Exit::Done {
-            exit = rollback::Rollback::of_all().run(&common).await?;
+            exit = rollback::Rollback::of("chat").run(&common).await?;
             outcome = if exit == Exit::Done { "rolled_back" } else { "rollback_incomplete" };
             pause(Duration::from_secs(3)).await;
         }

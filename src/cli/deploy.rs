@@ -11,7 +11,7 @@ use super::ending::{self, Carry};
 use super::opening::PlanFile;
 use super::resume::resume_run;
 use super::situation::{self, Situation};
-use super::{Exit, Failure, backends};
+use super::{Exit, Failure, backends, rollback};
 use crate::ids::{RunId, StepId};
 use crate::journal::fact::{Fact, Outcome, Purpose, RunStarted};
 use crate::journal::log::Log;
@@ -42,9 +42,21 @@ pub(super) struct Deploy {
     /// Wait so long for another run of this service to end
     #[arg(long, value_name = "TIME", default_value = "0s")]
     lock_timeout: crate::units::Span,
+    /// What the first Ctrl-C does: leave everything as it is, or roll back; rolling back only on a terminal
+    #[arg(long, value_enum, default_value_t = Interrupt::Hold)]
+    on_interrupt: Interrupt,
     /// Refuse when plan, variables or registers are no longer those of this preview
     #[arg(long, value_name = "DIGEST")]
     plan_digest: Option<String>,
+}
+
+/// What the first Ctrl-C does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Interrupt {
+    /// Everything stays as it is.
+    Hold,
+    /// Everything is undone.
+    Rollback,
 }
 
 /// What happens when a step fails.
@@ -75,6 +87,7 @@ impl Deploy {
             until: None,
             on_failure: None,
             lock_timeout: crate::units::Span::ZERO,
+            on_interrupt: Interrupt::Hold,
             plan_digest: None,
         }
     }
@@ -88,7 +101,7 @@ impl Deploy {
         desk.refuse_unshared_state(&file.plan)?;
         let (store, log) = self.free_log(&file, &desk).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
-        if let Some(unfinished) = log.newest().filter(|run| is_unfinished(run)) {
+        if let Some(unfinished) = log.newest().filter(|run| run.is_unfinished()) {
             if unfinished.started.digest == file.digest && unfinished.unwinding.is_none() {
                 desk.tell(&format!("run {} is unfinished and this is its plan: going on with it", unfinished.run));
                 let run = unfinished.run.clone();
@@ -99,7 +112,7 @@ impl Deploy {
         let opened = backends::open(&file.plan, &desk);
         let situation = situation::look(&file.plan, &opened, &desk).await?;
         if let Some(digest) = &self.plan_digest {
-            Desk::refuse_stale(digest, &file.digest, &situation)?;
+            situation::refuse_stale(digest, &file.digest, &situation)?;
         }
         if let Some(done) = Self::already(&file, &opened, &situation, &desk).await {
             return Ok(done);
@@ -114,7 +127,14 @@ impl Deploy {
             desk.tell(&format!("note [{}] `{router}`: {}; {}", trap.code, trap.says, trap.hint));
         }
         let (live, next, was) = (situation.live.clone(), situation.next.clone(), situation.was.clone());
-        let resolved = Resolved { plan: file.plan.clone(), live, next, was, base: file.base.clone() };
+        let resolved = Resolved {
+            plan: file.plan.clone(),
+            live,
+            next,
+            was,
+            host: desk.actor.host.clone(),
+            base: file.base.clone(),
+        };
         let ready = backends::with_environments(opened, &resolved, &desk);
         let graph = compile(&resolved, &ready).map_err(|errors| {
             let failure =
@@ -141,12 +161,20 @@ impl Deploy {
             resolved: serde_json::to_value(&resolved).map_err(|e| Failure::new(Exit::Bug, e.to_string()))?,
         };
         let facts = (Fact::RunStarted(Box::new(started)), Purpose::Deploy);
-        let service = file.plan.service.clone();
+        let (service, service_name) = (file.plan.service.clone(), file.plan.service.to_string());
         let journal = Journal::begin(store, log, service, run.clone(), desk.actor.clone(), facts, now).await;
         let journal = journal.map_err(|e| ending::not_ours(&e, &desk))?;
         desk.rollback_card(&resolved, &run);
         let carry = Carry { resolved: &resolved, backends: &ready, graph: &graph, until: self.until.clone() };
-        let exit = ending::carry(journal, &carry, &desk).await?;
+        let exit = match ending::carry(journal, &carry, &desk).await {
+            Err(_) if self.on_interrupt == Interrupt::Rollback && desk.interactive => {
+                return rollback::Rollback::of(&service_name).run(common).await;
+            }
+            other => other?,
+        };
+        if exit == Exit::Held && desk.interactive && file.plan.on_failure == OnFailure::Ask {
+            return held(&service_name, common, &desk).await;
+        }
         let at_once = file.plan.finalize.as_ref().is_some_and(|f| f.after == crate::units::Span::ZERO);
         if exit == Exit::Done && at_once {
             let (store, log) = desk.log(&file.plan.service).await?;
@@ -210,16 +238,6 @@ fn ask(resolved: &Resolved) -> Result<(), Failure> {
         }
     }
 }
-/// Whether a run stands between two ends.
-pub(super) fn is_unfinished(run: &RunState) -> bool {
-    match &run.outcome {
-        None | Some(Outcome::Held { .. } | Outcome::RollbackIncomplete { .. }) => {
-            run.has_effects() || run.outcome.is_none()
-        }
-        Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { .. }) => false,
-    }
-}
-
 fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
     let (service, at) = (&file.plan.service, &desk.state_option);
     let why = match &run.outcome {
@@ -230,6 +248,23 @@ fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
     Failure::new(Exit::Held, format!("run {} of {service} by {} is unfinished; nothing was done", run.run, run.began.1))
         .detail(why)
         .hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
+}
+
+/// `on_failure: ask`, with somebody there to be asked.
+async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failure> {
+    let choices = ["leave it as it is", "roll everything back", "try the failed step again"];
+    let chosen = dialoguer::Select::new().with_prompt("a step failed; what now?").items(&choices).default(0).interact();
+    match chosen {
+        Ok(1) => rollback::Rollback::of(service).run(common).await,
+        Ok(2) => {
+            let (store, log) = desk.log(&desk.service(Some(service))?).await?;
+            match log.newest().map(|run| run.run.clone()) {
+                Some(run) => resume_run(store, log, run, desk).await,
+                None => Ok(Exit::Held),
+            }
+        }
+        Ok(_) | Err(_) => Ok(Exit::Held),
+    }
 }
 
 /// While A of the run before still runs as the way back, there is no room for the next release in its place.

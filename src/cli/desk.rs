@@ -13,6 +13,7 @@ use crate::journal::actor::Actor;
 use crate::journal::log::Log;
 use crate::journal::store::local::Local;
 use crate::journal::store::{Store, StoreError};
+use crate::lab::crash::{self, CrashPoint, CrashingStore};
 use crate::report::{self, Reporter};
 use crate::world::WorldFile;
 
@@ -80,7 +81,15 @@ impl Desk {
     pub(super) async fn log(&self, service: &ServiceName) -> Result<(Box<dyn Store>, Log), Failure> {
         let mut store = Local::new(&self.state, service);
         let (log, _) = store.load().await.map_err(|e| self.cannot_keep(&e))?;
-        Ok((Box::new(store), log))
+        Ok((self.with_crash(Box::new(store))?, log))
+    }
+
+    /// In the loopback world a crash can be ordered. Nowhere else: there the variable is not even read.
+    fn with_crash(&self, store: Box<dyn Store>) -> Result<Box<dyn Store>, Failure> {
+        let ordered = self.world.as_ref().and_then(|_| std::env::var(crash::VARIABLE).ok());
+        let Some(ordered) = ordered else { return Ok(store) };
+        let point: CrashPoint = ordered.parse().map_err(|why: String| Failure::new(Exit::Usage, why))?;
+        Ok(Box::new(CrashingStore::new(store, point)))
     }
 
     /// The service that is meant: the one that is named, or the only one there is.
@@ -188,24 +197,6 @@ impl Desk {
         Err(Failure::new(Exit::Usage, "under CI the journal must be kept where a rollback from elsewhere finds it")
             .detail(format!("{STATE_DEFAULT} in this job's directory is gone when the job is; nothing was done"))
             .hint("name a directory that outlives the job: --state DIR, MODELSWAP_STATE, or `state:` in the plan"))
-    }
-
-    /// What a preview showed must still be so.
-    pub(super) fn refuse_stale(
-        wanted: &str,
-        plan_digest: &str,
-        situation: &super::situation::Situation,
-    ) -> Result<(), Failure> {
-        let now = situation.digest(plan_digest);
-        if now.starts_with(wanted) && wanted.len() >= 8 {
-            return Ok(());
-        }
-        Err(Failure::new(
-            Exit::Drift,
-            format!("the preview {wanted} no longer holds; it would be {} now", now.get(..8).unwrap_or(&now)),
-        )
-        .detail("plan, variables or registers have changed since; nothing was done")
-        .hint("look at it again: modelswap plan PLAN"))
     }
 
     /// The commands that bring traffic back, where a CI system shows them: before the first effect, not after.

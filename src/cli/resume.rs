@@ -25,7 +25,7 @@ impl Resume {
         let desk = Desk::new(common, None)?;
         let service = desk.service(self.service.as_deref())?;
         let (store, log) = desk.log(&service).await?;
-        let unfinished = log.newest().filter(|run| super::deploy::is_unfinished(run)).map(|run| run.run.clone());
+        let unfinished = log.newest().filter(|run| run.is_unfinished()).map(|run| run.run.clone());
         if let Some(run) = unfinished {
             return resume_run(store, log, run, &desk).await;
         }

@@ -11,8 +11,9 @@ use super::past::recall;
 use super::{Exit, Failure};
 use crate::ids::RunId;
 use crate::journal::actor::Alive;
-use crate::journal::fact::{Ask, Fact, Purpose};
+use crate::journal::fact::{Ask, Fact, Outcome, Purpose};
 use crate::journal::log::Log;
+use crate::journal::state::RunState;
 use crate::journal::store::Store;
 use crate::journal::store::local::Local;
 use crate::journal::writer::{Journal, Takeover, ask, free};
@@ -40,9 +41,9 @@ pub(super) struct Rollback {
 }
 
 impl Rollback {
-    /// A rollback of the only service there is.
-    pub(super) fn of_all() -> Self {
-        Self { what: None, keep: false, unproven: false, takeover: false, reason: None }
+    /// A rollback of a service with nothing but defaults.
+    pub(super) fn of(service: &str) -> Self {
+        Self { what: Some(service.to_owned()), keep: false, unproven: false, takeover: false, reason: None }
     }
 
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -50,7 +51,7 @@ impl Rollback {
         let (service, named) = self.meant(&desk).await?;
         let (mut store, mut log) = desk.log(&service).await?;
         let takeover = self.make_room(store.as_mut(), &mut log, &desk).await?;
-        let Some(run) = log.newest_with_effects() else {
+        let Some(run) = to_undo(&log, named.as_ref()) else {
             return Ok(nothing_to_undo(&log, &desk));
         };
         if let Some(named) = named.filter(|n| *n != run.run) {
@@ -123,7 +124,22 @@ impl Rollback {
 fn nothing_to_undo(log: &Log, desk: &Desk) -> Exit {
     let on = log.newest().and_then(|run| run.started.resolved["live"].as_str());
     let on = on.map_or_else(|| "where it was".to_owned(), |live| format!("on {live}"));
-    desk.tell(&format!("already {on}: no run has effects that are not undone; nothing was done"));
+    desk.tell(&format!("already {on}: the newest run has no effects that are not undone; nothing was done"));
+    if let Some(older) = log.newest_with_effects() {
+        let (run, at) = (&older.run, &desk.state_option);
+        desk.tell(&format!("to undo the one before it as well, name it: modelswap rollback {run}{at}"));
+    }
     desk.result(&serde_json::json!({ "type": "finished", "outcome": "already", "exit": 0 }));
     Exit::Done
+}
+
+/// The run that is taken back. Without a name that is the newest, or none when it is taken back already: typed twice, this must
+/// not undo the run before as well. One that ended before its first effect is meant too, so that it gets an end and stands in
+/// nobody's way.
+fn to_undo<'a>(log: &'a Log, named: Option<&RunId>) -> Option<&'a RunState> {
+    let newest = log.newest().filter(|run| !matches!(run.outcome, Some(Outcome::RolledBack { .. })));
+    match named {
+        Some(_) => newest.or_else(|| log.newest_with_effects()),
+        None => newest,
+    }
 }

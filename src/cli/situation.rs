@@ -137,3 +137,17 @@ impl Situation {
         crate::journal::record::digest(text.as_bytes())
     }
 }
+
+/// What a preview showed must still be so.
+pub(super) fn refuse_stale(wanted: &str, plan_digest: &str, situation: &Situation) -> Result<(), Failure> {
+    let now = situation.digest(plan_digest);
+    if now.starts_with(wanted) && wanted.len() >= 8 {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Drift,
+        format!("the preview {wanted} no longer holds; it would be {} now", now.get(..8).unwrap_or(&now)),
+    )
+    .detail("plan, variables or registers have changed since; nothing was done")
+    .hint("look at it again: modelswap plan PLAN"))
+}

@@ -268,3 +268,6 @@ fn end_of_unwinding(groups: &[Group<'_>], left: &BTreeSet<usize>, state: &RunSta
         traffic_restored: !left_groups().any(|g| g.phase <= Phase::Traffic),
     }
 }
+
+#[cfg(test)]
+mod tests;

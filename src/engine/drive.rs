@@ -64,8 +64,6 @@ impl std::fmt::Debug for Drive<'_> {
 /// Says what was observed: its name and the observation.
 pub type Observer = Box<dyn Fn() -> (String, serde_json::Value) + Send + Sync>;
 
-type Landing<'m> = FuturesUnordered<BoxFuture<'m, (Vec<StepId>, Result<(), JournalError>)>>;
-
 impl<'a> Drive<'a> {
     /// A run that is ready to go.
     pub fn new(
@@ -85,52 +83,59 @@ impl<'a> Drive<'a> {
     /// When a fact could not be made durable: nothing further is changed, and the journal says how far it came.
     pub async fn run(&self) -> Result<End, JournalError> {
         let shapes = self.graph.shapes();
-        let mut air: Landing<'_> = FuturesUnordered::new();
+        let mut air = Air::default();
         let mut busy: Vec<StepId> = Vec::new();
         loop {
+            for (steps, result) in std::mem::take(&mut air.landed) {
+                busy.retain(|step| !steps.contains(step));
+                result?;
+            }
+            air.meanwhile(self.halt_if_stopped()).await;
             if let Some(by) = self.cancel.requested() {
                 return self.land(air, by).await;
             }
             // After a fact that only changes what is decided next there is nothing to wait for.
             let mut again = false;
-            for next in self.decide(&shapes, &busy).await {
+            for next in air.meanwhile(self.decide(&shapes, &busy)).await {
                 match next {
                     Move::Finish(outcome) => {
                         if let Some(observe) = &self.observe {
                             let (what, detail) = observe();
-                            self.append(Fact::Observed { what, detail }).await?;
+                            air.meanwhile(self.append(Fact::Observed { what, detail })).await?;
                         }
-                        self.append(Fact::Finished { outcome: outcome.clone() }).await?;
+                        air.meanwhile(self.append(Fact::Finished { outcome: outcome.clone() })).await?;
                         return Ok(End::Finished(outcome));
                     }
                     Move::Observe { what, detail } => {
                         again = true;
-                        self.append(Fact::Observed { what, detail: detail.into() }).await?;
+                        air.meanwhile(self.append(Fact::Observed { what, detail: detail.into() })).await?;
                     }
                     Move::Unwind { why } => {
                         again = true;
-                        self.append(Fact::Unwinding { why, unproven: false, keep: false, asked: false }).await?;
+                        let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: false };
+                        air.meanwhile(self.append(turn)).await?;
                     }
                     Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. } => {
                         let steps = steps_of(&next);
                         busy.extend(steps.iter().cloned());
-                        air.push(Box::pin(async move { (steps, self.perform(next).await) }));
+                        air.moves.push(Box::pin(async move { (steps, self.perform(next).await) }));
                     }
                 }
             }
-            if again {
+            if again || !air.landed.is_empty() {
                 continue;
             }
             tokio::select! {
-                Some((steps, result)) = air.next() => {
-                    busy.retain(|step| !steps.contains(step));
-                    result?;
-                }
+                Some(landed) = air.moves.next() => air.landed.push(landed),
                 () = self.cancel.wait() => {}
-                () = self.clock.sleep(self.listening()) => self.journal.lock().await.refresh().await?,
+                () = self.clock.sleep(self.listening()) => air.meanwhile(self.listen()).await?,
             }
-            self.halt_if_stopped().await;
         }
+    }
+
+    /// Takes in what others asked meanwhile.
+    async fn listen(&self) -> Result<(), JournalError> {
+        self.journal.lock().await.refresh().await
     }
 
     /// Real time between two looks for requests, whatever the speed of this clock.
@@ -168,10 +173,10 @@ impl<'a> Drive<'a> {
     }
 
     /// Starts nothing new, lets calls in the air land, and writes down that it was told to stop.
-    async fn land(&self, mut air: Landing<'_>, by: String) -> Result<End, JournalError> {
+    async fn land(&self, mut air: Air<'_>, by: String) -> Result<End, JournalError> {
         self.halt.request(&by);
         let all_down = async {
-            while let Some((_, result)) = air.next().await {
+            while let Some((_, result)) = air.moves.next().await {
                 result?;
             }
             Ok::<(), JournalError>(())
@@ -179,8 +184,34 @@ impl<'a> Drive<'a> {
         if let Ok(landed) = tokio::time::timeout(LANDING, all_down).await {
             landed?;
         }
+        // What has not landed by now is let go of, and with it the journal if it has that in hand.
+        drop(air);
         self.append(Fact::Interrupted { by: by.clone() }).await?;
         Ok(End::Interrupted { by })
+    }
+}
+
+/// Moves under way, and those that came to their end while the loop was looking elsewhere.
+#[derive(Default)]
+struct Air<'m> {
+    moves: FuturesUnordered<BoxFuture<'m, Landed>>,
+    landed: Vec<Landed>,
+}
+
+type Landed = (Vec<StepId>, Result<(), JournalError>);
+
+impl Air<'_> {
+    /// Does `work`, and goes on with the moves: one of them may have in hand what `work` waits for, and it only
+    /// lets go of it when somebody polls it.
+    async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut work => return done,
+                Some(landed) = self.moves.next() => self.landed.push(landed),
+            }
+        }
     }
 }
 
@@ -191,3 +222,6 @@ fn steps_of(next: &Move) -> Vec<StepId> {
         Move::Observe { .. } | Move::Unwind { .. } | Move::Finish(_) => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,6 +143,15 @@ impl RunState {
         self.steps.values().any(StepState::has_effect)
     }
 
+    /// Whether it stands between two ends: a person or another process must bring it to one.
+    pub fn is_unfinished(&self) -> bool {
+        match &self.outcome {
+            None => true,
+            Some(Outcome::Held { .. } | Outcome::RollbackIncomplete { .. }) => self.has_effects(),
+            Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { .. }) => false,
+        }
+    }
+
     /// The state after one more fact.
     pub fn fold(&mut self, at: Timestamp, fact: &Fact) {
         self.last_at = at;

@@ -4,6 +4,7 @@ pub mod balancer;
 pub mod blueprint;
 pub mod build;
 pub mod cloud;
+pub mod crash;
 pub mod dns;
 pub mod faults;
 pub mod load;

@@ -21,6 +21,9 @@ pub struct Resolved {
     pub next: EnvironmentName,
     /// What the live environment said that it serves, if it could say.
     pub was: Option<Release>,
+    /// The host that it began on: processes of this plan belong to it.
+    #[serde(default)]
+    pub host: String,
     /// Where relative paths and commands of the plan belong: absolute.
     pub base: PathBuf,
 }

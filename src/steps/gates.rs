@@ -88,6 +88,8 @@ impl Gate for Http {
 /// A command that exits 0.
 #[derive(Debug)]
 pub struct Command {
+    /// Whose servers; the command is told where they are.
+    pub servers: Arc<Servers>,
     /// Which, and how long it may take.
     pub gate: CommandGate,
     /// Where it runs.
@@ -97,7 +99,13 @@ pub struct Command {
 #[async_trait]
 impl Gate for Command {
     async fn ask(&self) -> Verdict {
-        match argv::run(&self.gate.run, &[], &self.directory, self.gate.within.std()).await {
+        let urls = match self.servers.reachable().await {
+            Ok(urls) => urls.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect::<Vec<_>>(),
+            Err(why) => return Verdict::CannotTell(why),
+        };
+        let environment = self.servers.environment.to_string();
+        let env = [("MODELSWAP_ENVIRONMENT".to_owned(), environment), ("MODELSWAP_URLS".to_owned(), urls.join(" "))];
+        match argv::run(&self.gate.run, &env, &self.directory, self.gate.within.std()).await {
             Ended::Exit(0, _) => Verdict::yes("exit 0"),
             Ended::Exit(code, output) => {
                 Verdict::No(format!("`{}` ended with exit {code}: {output}", self.gate.run.join(" ")))

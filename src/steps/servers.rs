@@ -70,6 +70,21 @@ impl Servers {
         }
     }
 
+    /// Their URLs as they can be reached from here: in the loopback world, those of the stand-ins.
+    ///
+    /// # Errors
+    /// A fragment when the router cannot say, or a server is not part of the loopback world.
+    pub async fn reachable(&self) -> Result<Vec<Url>, String> {
+        let mut urls = self.urls().await?;
+        for url in &mut urls {
+            let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else { continue };
+            if let Some(stand_in) = self.addresses.to(host, port)? {
+                *url = Url::parse(&format!("http://{stand_in}")).map_err(|e| e.to_string())?;
+            }
+        }
+        Ok(urls)
+    }
+
     /// Climbs the ladder on every server once. Yes only if every one of them serves `want`;
     /// without `want`, whatever they say that they serve must be proven by a completion.
     pub async fn prove(&self, want: Option<&Release>) -> Verdict {

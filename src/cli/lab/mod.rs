@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::args::{Common, VarArgs};
 use super::{Exit, Failure};
 
+pub(super) mod demo_plan;
 mod down;
 pub(super) use down::end;
 mod model_server;

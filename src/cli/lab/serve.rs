@@ -2,12 +2,14 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 
 use super::super::{Exit, Failure};
 use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::lab::blueprint::Blueprint;
+use crate::lab::oracle::write_ahead::WriteAhead;
 use crate::lab::running::World;
 
 /// Options of `lab serve`.
@@ -33,6 +35,8 @@ impl Serve {
             serde_json::from_str(&read(&self.blueprint)?).map_err(|e| cannot(&self.blueprint, e.to_string()))?;
         let clock = ScaledClock { origin: SystemClock.now(), scale: order.scale.max(1.0) };
         let world = World::start(&order, clock).await.map_err(|e| cannot(&self.blueprint, e.to_string()))?;
+        // Whoever runs a plan here keeps its journals beside the world file: each change must be in them before it arrives.
+        world.oracle.watch(Arc::new(WriteAhead::new(super::up::state_of(&self.file))));
         let mut file = world.file();
         let runs: std::collections::BTreeMap<_, Vec<String>> =
             serde_json::from_str(&read(&self.runs)?).map_err(|e| cannot(&self.runs, e.to_string()))?;

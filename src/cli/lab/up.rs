@@ -10,6 +10,7 @@ use super::super::args::Common;
 use super::super::opening::PlanFile;
 use super::super::{Exit, Failure};
 use super::Up;
+use super::demo_plan::{Swap, plan_file};
 use super::order::{Order, order};
 use crate::clock::{Clock, ScaledClock};
 use crate::ids::EnvironmentName;
@@ -29,7 +30,7 @@ impl Up {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let path = match &self.plan {
             Some(path) => path.clone(),
-            None => super::super::demo::plan_file(&self.file.file, super::super::demo::Swap::Both)?,
+            None => plan_file(&self.file.file, Swap::Both)?,
         };
         let (plan, name) = (PlanFile::read(&path, &self.vars, common)?.plan, path.display().to_string());
         let (world, order) = start(&plan, &self.file.file, self.time, self.load, Carrier::OwnSession).await?;

@@ -12,6 +12,7 @@ use super::state::Cloud;
 
 pub mod edit;
 mod promises;
+pub mod write_ahead;
 
 /// The call log and the findings of a world.
 #[derive(Debug, Clone, Default)]

@@ -88,7 +88,11 @@ impl Compiler<'_> {
         let service = self.resolved.plan.service.to_string();
         let look = time::Approve { within: approve.within, service };
         let holds = approve.otherwise != OnFailure::Rollback;
-        vec![Draft { within: OWN_PATIENCE, holds, ..Draft::new(crate::plan::graph::APPROVAL.to_owned(), LookStep(look)) }]
+        vec![Draft {
+            within: OWN_PATIENCE,
+            holds,
+            ..Draft::new(crate::plan::graph::APPROVAL.to_owned(), LookStep(look))
+        }]
     }
 
     pub(super) fn wait(wait: &Wait) -> Vec<Draft> {
@@ -99,11 +103,12 @@ impl Compiler<'_> {
     fn gates(&self, environment: &EnvironmentName, names: &[GateName]) -> Result<Gates, String> {
         let gate = |name: &GateName| -> Result<(GateName, Box<dyn gates::Gate>), String> {
             let written = self.resolved.plan.gates.get(name).ok_or_else(|| format!("there is no gate `{name}`"))?;
+            let servers = Arc::clone(self.servers(environment)?);
             let gate: Box<dyn gates::Gate> = match written {
-                Gate::Http(http) => {
-                    Box::new(gates::Http { servers: Arc::clone(self.servers(environment)?), gate: http.clone() })
+                Gate::Http(http) => Box::new(gates::Http { servers, gate: http.clone() }),
+                Gate::Command(command) => {
+                    Box::new(gates::Command { servers, gate: command.clone(), directory: self.base() })
                 }
-                Gate::Command(command) => Box::new(gates::Command { gate: command.clone(), directory: self.base() }),
             };
             Ok((name.clone(), gate))
         };

@@ -144,7 +144,7 @@ impl Compiler<'_> {
         self.number += 1;
         let base = match &step.name {
             Some(name) => name.to_string(),
-            None => format!("{:02}-{}", self.number, kind(&step.action)),
+            None => format!("{:02}-{}", self.number, step.action.kind()),
         };
         match self.drafts(&step.action, &base) {
             Ok(drafts) => {
@@ -279,25 +279,5 @@ fn needs_attachment(action: &Action, router: &RouterName, names_next: &impl Fn(&
         | Action::Run(_)
         | Action::Approve(_)
         | Action::Wait(_) => false,
-    }
-}
-
-/// The word that names a kind of step in a plan.
-pub fn kind(action: &Action) -> &'static str {
-    match action {
-        Action::Provision(_) => "provision",
-        Action::Attach(_) => "attach",
-        Action::Check(_) => "check",
-        Action::LowerTtl(_) => "lower_ttl",
-        Action::RestoreTtl(_) => "restore_ttl",
-        Action::Swap(_) => "swap",
-        Action::Verify(_) => "verify",
-        Action::Bake(_) => "bake",
-        Action::Drain(_) => "drain",
-        Action::Teardown(_) => "teardown",
-        Action::Run(_) => "run",
-        Action::Approve(_) => "approve",
-        Action::Wait(_) => "wait",
-        Action::Parallel(_) => "parallel",
     }
 }

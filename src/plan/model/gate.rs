@@ -35,7 +35,7 @@ fn default_status() -> u16 {
     200
 }
 
-/// A command that exits 0 when the gate passes.
+/// A command that exits 0 when the gate passes; `MODELSWAP_URLS` tells it which servers to ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommandGate {

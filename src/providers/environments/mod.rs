@@ -14,6 +14,7 @@ use crate::ids::{EnvironmentName, RunId, StepId};
 use crate::plan::model::{Release, Runs};
 
 pub mod command;
+pub mod elsewhere;
 mod found;
 mod launch;
 mod os;
@@ -23,6 +24,7 @@ mod run;
 mod text;
 
 pub use command::Command;
+pub use elsewhere::Elsewhere;
 pub use process::Process;
 
 /// What an environment is: the same value in every process and on every machine, so no pid is part of it.

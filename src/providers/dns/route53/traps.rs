@@ -12,8 +12,11 @@ impl Route53 {
             traps.push(Trap {
                 code: "alias-ttl".to_owned(),
                 must_acknowledge: false,
-                says: format!("{name} is an alias: its TTL is 60 s for a load balancer, fixed"),
-                hint: "no `lower_ttl` is needed or possible".to_owned(),
+                says: format!(
+                    "{name} is an alias: its TTL is 60 s for a load balancer, fixed; clients that keep a connection stay on the old \
+                     balancer for its `client_keep_alive.seconds`, 3600 unless it was changed"
+                ),
+                hint: "no `lower_ttl` is possible; lower that attribute before the swap, and drain by measurement".to_owned(),
             });
         }
         if live.sets.iter().filter_map(|s| s.alias.as_ref()).any(|a| a.evaluate_target_health) {

@@ -1,0 +1,68 @@
+//! `kill -9` at any moment is harmless: after a crash at every record of a run, `resume` ends as planned and `rollback` ends as
+//! before, with the real binary on the loopback world.
+//!
+//! By default every record of `demo.yaml` is the last one written once; with `MODELSWAP_CRASH=full` every record of three plans
+//! is the last whole one, half written and not written at all, each with both ways on.
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod deploy;
+mod rollback;
+
+use std::fmt;
+
+use rig::Pace;
+use rig::{Ended, World, journal};
+
+/// Fast: times of the plan do not matter here, only the order of things.
+const PACE: Pace = Pace { time: 240, load_s: 5 };
+
+/// How many worlds at a time.
+const AT_ONCE: usize = 2;
+
+/// Whether everything is done, or what a push has time for.
+fn full() -> bool {
+    std::env::var("MODELSWAP_CRASH").is_ok_and(|v| v == "full")
+}
+
+/// The plans whose runs are cut off.
+fn plans() -> Vec<&'static str> {
+    if full() { vec!["demo", "alb-blue-green", "route53-blue-green"] } else { vec!["demo"] }
+}
+
+/// On which side of a record the process dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    Before,
+    Torn,
+    After,
+}
+
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Before => "before",
+            Self::Torn => "torn",
+            Self::After => "after",
+        })
+    }
+}
+
+/// The process died by SIGKILL at the record it was to die at, and the journal ends there.
+fn must_have_died(ended: &Ended, world: &World, moment: Moment, seq: u64) {
+    assert_eq!((ended.code, ended.signal), (None, Some(9)), "it did not die at {moment} {seq}: {}", ended.stderr);
+    let written = journal::of(world);
+    let whole = if moment == Moment::After { seq } else { seq - 1 };
+    assert_eq!(written.log.head.seq, whole, "the journal does not end at {moment} {seq}");
+    assert_eq!(written.torn > 0, moment == Moment::Torn, "{} bytes behind the last record", written.torn);
+}
+
+/// Whatever happened, these hold in the end.
+async fn must_be_sound(world: &World) {
+    assert_eq!(world.oracle("findings").await, serde_json::json!([]));
+    let written = journal::of(world);
+    assert_eq!(written.torn, 0, "the torn tail is cut off");
+    let ended = written.log.newest().is_none_or(|run| run.outcome.is_some());
+    assert!(ended, "the run has no end in the journal: {:?}", written.records.last().map(|r| &r.fact));
+}

@@ -1,0 +1,63 @@
+//! Many small cases of one claim: each in a world of its own, a few at a time, all told at the end.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+/// What came of a case that did not fail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Passed,
+    /// What the case is about did not happen; it proves nothing.
+    NotReached(String),
+}
+
+/// A case: what it is called, and how it is done. It fails by a panic.
+pub(crate) type Case = (String, Pin<Box<dyn Future<Output = Cell> + Send>>);
+
+/// A case of this name.
+pub(crate) fn case(name: impl Into<String>, cell: impl Future<Output = Cell> + Send + 'static) -> Case {
+    (name.into(), Box::pin(cell))
+}
+
+/// Does every case, `at_once` at a time, prints what came of each, and fails unless all passed.
+pub(crate) async fn all(cases: Vec<Case>, at_once: usize) {
+    let total = cases.len();
+    assert!(total > 0, "no cases: nothing would be proven");
+    let (mut waiting, mut running) = (cases.into_iter(), FuturesUnordered::new());
+    let (mut passed, mut not_passed) = (0, Vec::new());
+    loop {
+        while running.len() < at_once {
+            let Some((name, cell)) = waiting.next() else { break };
+            // A task of its own: a panic in it ends the case and not the suite.
+            let task = tokio::spawn(cell);
+            running.push(async move { (name, task.await) });
+        }
+        let Some((name, ended)) = running.next().await else { break };
+        match ended {
+            Ok(Cell::Passed) => {
+                passed += 1;
+                println!("passed      {name}");
+            }
+            Ok(Cell::NotReached(why)) => {
+                println!("not reached {name}: {why}");
+                not_passed.push(format!("not reached {name}: {why}"));
+            }
+            Err(panicked) => {
+                let why = panicked.try_into_panic().map_or_else(|e| e.to_string(), |panic| said(panic.as_ref()));
+                println!("FAILED      {name}: {why}");
+                not_passed.push(format!("failed {name}: {why}"));
+            }
+        }
+    }
+    let not_reached = not_passed.iter().filter(|w| w.starts_with("not reached")).count();
+    println!("{total} cells: {passed} passed, {} failed, {not_reached} not reached", not_passed.len() - not_reached);
+    assert!(not_passed.is_empty(), "{} of {total} cells:\n{}", not_passed.len(), not_passed.join("\n"));
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+    text.unwrap_or_else(|| "it panicked".to_owned())
+}
