@@ -16,7 +16,7 @@ use crate::ids::{RunId, StepId};
 use crate::journal::fact::{Fact, Outcome, Purpose, RunStarted};
 use crate::journal::state::{Goal, RunState};
 use crate::journal::writer::{Journal, free};
-use crate::plan::compile::compile;
+use crate::plan::compile::{Backends, PlanError, compile};
 use crate::plan::resolve::{FORMAT, Resolved};
 use crate::steps::Verdict;
 
@@ -63,8 +63,10 @@ impl Deploy {
         if let Some(digest) = &self.plan_digest {
             desk.refuse_stale(digest, &file.digest, &situation)?;
         }
-        if let Some(done) = self.already(&file, &opened, &situation, &desk).await {
-            return Ok(done);
+        if let Some(Verdict::Yes { evidence, .. }) = already_live(&file, &opened, &situation).await {
+            desk.tell(&format!("{} serves {} already ({evidence}); nothing was done", situation.live, file.plan.release.model));
+            desk.result(&json!({ "type": "finished", "outcome": "already", "live": situation.live, "exit": 0 }));
+            return Ok(Exit::Done);
         }
         refuse_unfinalized(&log.runs, &file, &desk)?;
         let traps = situation::traps(&opened, &situation).await?;
@@ -78,10 +80,7 @@ impl Deploy {
         let (live, next, was) = (situation.live.clone(), situation.next.clone(), situation.was.clone());
         let resolved = Resolved { plan: file.plan.clone(), live, next, was, base: file.base.clone() };
         let ready = backends::with_environments(opened, &resolved, &desk);
-        let graph = compile(&resolved, &ready).map_err(|errors| {
-            let failure = Failure::new(Exit::Usage, format!("{} cannot be carried out; nothing was done", file.path.display()));
-            errors.iter().fold(failure, |failure, error| failure.detail(error.to_string()))
-        })?;
+        let graph = compile(&resolved, &ready).map_err(|errors| not_compiled(&file, &errors))?;
         if let Some(until) = &self.until
             && !graph.nodes.iter().any(|n| n.shape.id == *until)
         {
@@ -115,27 +114,6 @@ impl Deploy {
         Ok(exit)
     }
 
-    /// The live environment proves the release: there is nothing to do.
-    async fn already(
-        &self,
-        file: &PlanFile,
-        opened: &crate::plan::compile::Backends,
-        situation: &Situation,
-        desk: &Desk,
-    ) -> Option<Exit> {
-        let release = &file.plan.release;
-        let says_so = situation.was.as_ref().is_some_and(|was| {
-            was.model == release.model && (release.revision.is_none() || was.revision == release.revision)
-        });
-        if !says_so {
-            return None;
-        }
-        let Verdict::Yes { evidence, .. } = opened.servers.get(&situation.live)?.prove(Some(release)).await else { return None };
-        desk.tell(&format!("{} serves {} already ({evidence}); nothing was done", situation.live, release.model));
-        desk.result(&json!({ "type": "finished", "outcome": "already", "live": situation.live, "exit": 0 }));
-        Some(Exit::Done)
-    }
-
     fn ask(&self, resolved: &Resolved) -> Result<(), Failure> {
         let release = &resolved.plan.release;
         let was = resolved.was.as_ref().map_or_else(|| "?".to_owned(), |w| w.model.clone());
@@ -155,6 +133,24 @@ impl Deploy {
     }
 }
 
+/// What the live environment proves of the release, if it says that it serves it: yes means that there is nothing to do.
+pub(super) async fn already_live(file: &PlanFile, opened: &Backends, situation: &Situation) -> Option<Verdict> {
+    let release = &file.plan.release;
+    let says_so = situation.was.as_ref().is_some_and(|was| {
+        was.model == release.model && (release.revision.is_none() || was.revision == release.revision)
+    });
+    if !says_so {
+        return None;
+    }
+    Some(opened.servers.get(&situation.live)?.prove(Some(release)).await)
+}
+
+/// Everything that keeps a plan from being carried out.
+pub(super) fn not_compiled(file: &PlanFile, errors: &[PlanError]) -> Failure {
+    let failure = Failure::new(Exit::Usage, format!("{} cannot be carried out; nothing was done", file.path.display()));
+    errors.iter().fold(failure, |failure, error| failure.detail(error.to_string()))
+}
+
 /// Whether a run stands between two ends.
 pub(super) fn is_unfinished(run: &RunState) -> bool {
     match &run.outcome {
@@ -163,7 +159,7 @@ pub(super) fn is_unfinished(run: &RunState) -> bool {
     }
 }
 
-fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
+pub(super) fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
     let (service, at) = (&file.plan.service, &desk.state_option);
     let why = match &run.outcome {
         Some(Outcome::Held { why, .. }) => format!("it is held: {why}"),
