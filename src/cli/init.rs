@@ -82,7 +82,12 @@ impl Init {
             clients.check_account().await?;
             survey(&clients, listener, host).await
         };
-        found.await.map_err(|error: ProviderError| Failure::new(Exit::Usage, error.to_string()).detail("nothing was written"))
+        found.await.map_err(|error: ProviderError| {
+            let text = error.to_string();
+            let (told, hint) = crate::providers::aws::split_hint(&text);
+            let failure = Failure::new(Exit::Usage, told).detail("nothing was written");
+            hint.map_or_else(|| failure.clone(), |hint| failure.clone().hint(hint))
+        })
     }
 }
 

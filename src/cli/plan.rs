@@ -22,7 +22,7 @@ use crate::plan::model::{Release, Runs};
 use crate::plan::resolve::Resolved;
 use crate::providers::Trap;
 use crate::steps::Verdict;
-use crate::units::{Span, clock_time, rounded};
+use crate::units::{clock_time, rounded};
 
 /// Options of `plan`.
 #[derive(Debug, Args)]
@@ -39,8 +39,8 @@ pub(super) struct Plan {
     run_status: bool,
 }
 
-/// Widths: number, step, now, will be, takes, way back.
-const CAPS: [usize; 6] = [2, 30, 28, 30, 10, 22];
+/// Widths: step, now, will be, takes, way back. With the gaps as wide as a terminal of 120 columns.
+const CAPS: [usize; 5] = [22, 26, 36, 8, 20];
 
 impl Plan {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -108,29 +108,25 @@ impl Told<'_> {
             }
         }
         desk.show("");
-        let (deploy, finalize): (Vec<_>, Vec<_>) = self.preview.rows.iter().enumerate().partition(|(_, row)| row.section == Section::Deploy);
-        let mut rows = vec![["#", "step", "now", "will be", "takes", "way back from here"].map(str::to_owned).to_vec()];
-        rows.extend(deploy.iter().chain(&finalize).map(|(n, row)| cells(*n, row)));
-        // One table, so that both parts have the same columns; the lines between them are put in afterwards.
-        let lines = table(&rows, &CAPS);
-        let mut row = 0;
-        for line in lines {
-            // A line with a number begins the next row; what a step waits for stands below it.
-            if line.starts_with(|c: char| c.is_ascii_digit()) {
-                self.below(row, desk);
-                row += 1;
-                if row == deploy.len() + 1 {
-                    desk.show(&self.between(deploy.len(), desk));
-                }
+        let (deploy, finalize): (Vec<_>, Vec<_>) = self.preview.rows.iter().partition(|row| row.section == Section::Deploy);
+        let mut rows = vec![["step", "now", "will be", "takes", "way back from here"].map(str::to_owned).to_vec()];
+        rows.extend(deploy.iter().chain(&finalize).map(|row| cells(row)));
+        // One table, so that both parts have the same columns; what stands between its rows is put in afterwards.
+        for (n, lines) in table(&rows, &CAPS).into_iter().enumerate() {
+            if n == deploy.len() + 1 {
+                desk.show(&self.between(desk));
             }
-            desk.show(&line);
+            lines.iter().for_each(|line| desk.show(line));
+            self.below(n, desk);
         }
-        self.below(row, desk);
+        if finalize.is_empty() {
+            desk.show(&self.between(desk));
+        }
         desk.show("");
         self.rest(desk);
     }
 
-    /// What the row before this one waits for and leaves behind.
+    /// What a step waits for and leaves behind stands below its row; row 0 is the head.
     fn below(&self, row: usize, desk: &Desk) {
         let Some(row) = row.checked_sub(1).and_then(|at| self.preview.rows.get(at)) else { return };
         for wait in &row.waits {
@@ -140,9 +136,11 @@ impl Told<'_> {
         }
     }
 
-    fn between(&self, _deploy: usize, desk: &Desk) -> String {
-        let after = self.resolved.plan.finalize.as_ref().map_or(Span::ZERO, |f| f.after);
+    fn between(&self, desk: &Desk) -> String {
         let live = &self.resolved.live;
+        let Some(after) = self.resolved.plan.finalize.as_ref().map(|f| f.after) else {
+            return format!("    ---- deploy ends {}; {live} stays up ----", self.ends(desk));
+        };
         format!("    ---- deploy ends {}; {live} stays up for {after}, then `modelswap finalize {}{}` ----", self.ends(desk), self.resolved.plan.service, desk.state_option)
     }
 
@@ -228,9 +226,9 @@ impl Told<'_> {
     }
 }
 
-fn cells(n: usize, row: &Row) -> Vec<String> {
+fn cells(row: &Row) -> Vec<String> {
     let will = row.refused.as_ref().map_or_else(|| row.will.clone(), |why| format!("CANNOT: {why}"));
-    vec![(n + 1).to_string(), format!("{} ({})", row.id, row.title), row.now.clone(), will, row.takes.to_string(), row.back.clone()]
+    vec![row.id.to_string(), row.now.clone(), will, row.takes.to_string(), row.back.clone()]
 }
 
 fn named(release: &Release) -> String {

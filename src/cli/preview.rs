@@ -14,6 +14,7 @@ use crate::journal::state::RunState;
 use crate::plan::compile::Backends;
 use crate::plan::graph::{Graph, Node, Phase, Section};
 use crate::plan::resolve::Resolved;
+use crate::providers::Split;
 use crate::providers::environments::Running;
 use crate::steps::{Cx, Foreseen};
 use crate::units::{Span, clock_time, rounded};
@@ -54,10 +55,14 @@ impl std::fmt::Display for Takes {
         match self {
             Self::Fixed(span) => write!(f, "{span}"),
             Self::LastTime(span) => write!(f, "~{span}"),
+            // Such patience is the engine's own: it waits for what must hold, however long that is.
+            Self::AtMost(span) if *span >= UNBOUNDED => write!(f, "open"),
             Self::AtMost(span) => write!(f, "<={span}"),
         }
     }
 }
+
+const UNBOUNDED: Span = Span::from_secs(7 * 24 * 3600);
 
 /// All steps, and when the deploy would end.
 #[derive(Debug)]
@@ -125,7 +130,6 @@ struct Walk<'a> {
     /// By router, how long clients follow after a change.
     follow: BTreeMap<RouterName, Span>,
     slow: Option<String>,
-    started: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -168,7 +172,6 @@ impl<'a> Walk<'a> {
             moved: BTreeMap::new(),
             follow: BTreeMap::new(),
             slow: None,
-            started: false,
         })
     }
 
@@ -208,7 +211,10 @@ impl<'a> Walk<'a> {
         }
         for tail in &foreseen.tails {
             let left = rounded(tail.until.duration_since(start));
-            waits.push(format!("then clients may still come to {} for {left}: {}", tail.environment, tail.why));
+            let moves = foreseen.change.as_ref().zip(shape.group.as_ref()).is_none_or(|(c, router)| self.leads(router, &c.before) != self.leads(router, &c.want));
+            // A change of the TTL alone leads nobody away; it only takes that long to be known.
+            let what = if moves { format!("clients may still come to {}", tail.environment) } else { "caches may keep the old TTL".to_owned() };
+            waits.push(format!("then {what} for {left}: {}", tail.why));
         }
         let changes = foreseen.change.as_ref().is_none_or(|c| c.before != c.want) && shape.effect;
         self.remember(node, &foreseen, (start, end), changes);
@@ -247,7 +253,6 @@ impl<'a> Walk<'a> {
         }
         match shape.phase {
             Phase::Serve if changes => self.slow = Some(format!("SLOW: starts {} again", self.subject.resolved.live)),
-            Phase::Stop if changes => self.started = true,
             Phase::Serve | Phase::Stop | Phase::Traffic | Phase::Rest => {}
         }
         let id = shape.id.clone();
@@ -265,19 +270,31 @@ impl<'a> Walk<'a> {
         let plain = |text: &String| text.split(" (started as").next().unwrap_or(text).to_owned();
         let key = foreseen.change.as_ref().and_then(|c| c.key.as_ref());
         let now = if key.is_some_and(|key| self.unasked.contains(key)) { "not asked".to_owned() } else { plain(now) };
-        (now, if changes { plain(will) } else { "unchanged".to_owned() })
+        let whose = key.map(|key| format!("{}: ", self.label(key))).unwrap_or_default();
+        (now, if changes { format!("{whose}{}", plain(will)) } else { format!("{whose}unchanged") })
+    }
+
+    fn leads(&self, router: &RouterName, value: &Value) -> Option<Split> {
+        self.subject.backends.routers.get(router).and_then(|r| r.split(value))
+    }
+
+    /// What a register is called on this screen.
+    fn label(&self, key: &str) -> String {
+        let environments = self.subject.backends.environments.iter().map(|(name, register)| (name.to_string(), register.key()));
+        let routers = self.subject.backends.routers.iter().map(|(name, router)| (name.to_string(), router.key()));
+        let named = environments.chain(routers).find(|(_, known)| known == key).map(|(name, _)| name);
+        named.unwrap_or_else(|| key.rsplit(' ').next().unwrap_or(key).to_owned())
     }
 
     /// What it costs to go back from here: traffic first, and how long clients take to follow.
     fn way_back(&self) -> String {
-        let leads = |router: &RouterName, value: &Value| self.subject.backends.routers.get(router).and_then(|r| r.split(value));
-        let moved = || self.moved.iter().filter(|(router, (first, last))| leads(router, first) != leads(router, last));
+        let moved = || self.moved.iter().filter(|(router, (first, last))| self.leads(router, first) != self.leads(router, last));
         if let Some(slow) = &self.slow {
             return slow.clone();
         }
         let calls = moved().count();
         if calls == 0 {
-            return if self.started { "nothing moved".to_owned() } else { "nothing moved, nothing runs".to_owned() };
+            return "nothing moved".to_owned();
         }
         let calls = if calls == 1 { "1 call".to_owned() } else { format!("{calls} calls") };
         match moved().filter_map(|(router, _)| self.follow.get(router)).max() {

@@ -143,7 +143,7 @@ impl Watched<'_> {
         let mut rows = vec![head];
         rows.extend(round.authoritative.iter().map(|line| row("name server", line)));
         rows.extend(round.resolvers.iter().map(|line| row("resolver", line)));
-        for line in table(&rows, &[11, 44, 40, 6, 16, 6, 9]) {
+        for line in table(&rows, &[11, 44, 40, 6, 16, 6, 9]).concat() {
             desk.show(&format!("  {line}"));
         }
         for note in round.notes.iter().chain(&round.intercepted) {

@@ -6,7 +6,8 @@
 //! ..  04-check              5s   serving 1/1: chat-v2 completed a stream of 8 chunks, 1 of 3 in a row
 //! TRAFFIC  balancer a 100, b 0   record A 203.0.113.10 (ttl 60)
 //! WITNESS  sent 63, answered 61, lost 0
-//! Ctrl-C stops here and holds. Back to a, from any machine: modelswap rollback chat
+//! Ctrl-C stops here and holds. Back to a, from any machine:
+//!   modelswap rollback chat
 //! ```
 
 use std::collections::BTreeMap;
@@ -49,7 +50,8 @@ impl std::fmt::Debug for Bars {
 struct Foot {
     traffic: ProgressBar,
     witness: Option<ProgressBar>,
-    way_back: ProgressBar,
+    /// The command is copied from here, so it is never cut off.
+    way_back: Vec<ProgressBar>,
 }
 
 impl Bars {
@@ -87,11 +89,13 @@ impl Bars {
         let witness = self.witness.as_ref().map(|says| add(format!("WITNESS  {}", says())));
         let live = state.started.resolved["live"].as_str().unwrap_or("before");
         let says = if state.unwinding.is_some() {
-            format!("Ctrl-C stops here. Go on, from any machine: {}", around.back)
+            "Ctrl-C stops here. Going on, from any machine:".to_owned()
         } else {
-            format!("Ctrl-C stops here and holds. Back to {live}, from any machine: {}", around.back)
+            format!("Ctrl-C stops here and holds. Back to {live}, from any machine:")
         };
-        let way_back = add(says);
+        let width = usize::from(console::Term::stderr().size().1).max(40) - 1;
+        let mut way_back = vec![add(says)];
+        way_back.extend(wrap(&around.back, width - 2).into_iter().map(|line| add(format!("  {line}"))));
         self.foot = Some(Foot { traffic, witness, way_back });
     }
 
@@ -105,7 +109,7 @@ impl Bars {
 
     /// Everything that moves goes; what was printed stays.
     fn end(&mut self) {
-        let foot = self.foot.take().into_iter().flat_map(|f| [Some(f.traffic), f.witness, Some(f.way_back)]).flatten();
+        let foot = self.foot.take().into_iter().flat_map(|f| [Some(f.traffic), f.witness].into_iter().flatten().chain(f.way_back));
         for bar in std::mem::take(&mut self.steps).into_values().chain(foot) {
             bar.finish_and_clear();
         }
@@ -150,7 +154,7 @@ impl Reporter for Bars {
             }
             Fact::Verified { step, evidence, .. } => {
                 self.done(step);
-                self.traffic.follow(step, state, false);
+                self.traffic = Traffic::of(state);
                 // What was changed says more than that it reads back so.
                 let shows = state.step(step).prepared.as_ref().map(|(p, _)| p.shows.clone()).filter(|s| !s.is_empty());
                 let text = shows.unwrap_or_else(|| evidence.clone());
@@ -162,7 +166,7 @@ impl Reporter for Bars {
             }
             Fact::Undone { step, evidence, .. } => {
                 self.done(step);
-                self.traffic.follow(step, state, true);
+                self.traffic = Traffic::of(state);
                 self.print(Mark::Good, &format!("{}{:>6}   ", name(step), "undone"), evidence);
             }
             Fact::Finished { .. } | Fact::Interrupted { .. } => {
@@ -202,30 +206,32 @@ impl Bars {
     }
 }
 
-/// Where each router leads, in the words of the steps that changed it.
+/// Where each router leads, in the words of the steps that changed it: by the key under which they name it, its name and that.
 #[derive(Debug, Default)]
 struct Traffic(BTreeMap<String, (String, String)>);
 
 impl Traffic {
-    /// The routers of a run's plan, by the key under which steps name them; and what earlier steps say of them.
     fn of(state: &RunState) -> Self {
         let resolved = &state.started.resolved;
         let live = resolved["live"].as_str().unwrap_or("?");
         let routers = resolved["plan"]["routers"].as_object().into_iter().flatten();
-        let named = routers.filter_map(|(name, router)| Some((key_of(router)?, (name.clone(), live.to_owned()))));
+        let named = routers.filter_map(|(name, router)| Some((key_of(router)?, (name.clone(), format!("all to {live}")))));
         let mut traffic = Self(named.collect());
-        let mut begun: Vec<_> = state.steps.iter().filter_map(|(id, s)| Some((s.prepared.as_ref()?.1, id))).collect();
-        begun.sort();
-        begun.into_iter().for_each(|(_, id)| traffic.follow(id, state, state.step(id).undone.is_some()));
-        traffic
-    }
-
-    fn follow(&mut self, step: &StepId, state: &RunState, back: bool) {
-        let Some((prepared, _)) = &state.step(step).prepared else { return };
-        let (Some(key), Some((from, to))) = (&prepared.key, prepared.shows.split_once(" → ")) else { return };
-        if let Some(place) = self.0.get_mut(key) {
-            place.1 = if back { from } else { to }.to_owned();
+        let mut begun: Vec<_> = state.steps.values().filter_map(|s| s.prepared.as_ref().map(|(p, at)| (*at, p, s.has_effect()))).collect();
+        begun.sort_by_key(|(at, _, _)| *at);
+        let mut said = std::collections::BTreeSet::new();
+        for (_, prepared, in_place) in begun {
+            let (Some(key), Some((from, to))) = (&prepared.key, prepared.shows.split_once(" → ")) else { continue };
+            let Some(place) = traffic.0.get_mut(key) else { continue };
+            // Steps on one register are taken back together, so the first of them knows what is there again.
+            if in_place {
+                to.clone_into(&mut place.1);
+            } else if !said.contains(key) {
+                from.clone_into(&mut place.1);
+            }
+            said.insert(key.clone());
         }
+        traffic
     }
 
     fn says(&self) -> String {

@@ -1,7 +1,7 @@
 //! Columns that fit: a cell that is too long goes on below itself.
 
-/// Rows as lines, each column as wide as it needs, at most its cap.
-pub fn table(rows: &[Vec<String>], caps: &[usize]) -> Vec<String> {
+/// The lines of each row; each column as wide as it needs, at most its cap.
+pub fn table(rows: &[Vec<String>], caps: &[usize]) -> Vec<Vec<String>> {
     let cells: Vec<Vec<Vec<String>>> =
         rows.iter().map(|row| row.iter().zip(caps).map(|(cell, cap)| wrap(cell, *cap)).collect()).collect();
     let widest = |column: usize| {
@@ -9,15 +9,12 @@ pub fn table(rows: &[Vec<String>], caps: &[usize]) -> Vec<String> {
         lines.map(|line| line.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..caps.len()).map(widest).collect();
-    let mut lines = Vec::new();
-    for row in &cells {
-        let height = row.iter().map(Vec::len).max().unwrap_or(0);
-        for at in 0..height {
-            let parts = row.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", cell.get(at).map_or("", String::as_str)));
-            lines.push(parts.collect::<Vec<_>>().join("  ").trim_end().to_owned());
-        }
-    }
-    lines
+    let line = |row: &Vec<Vec<String>>, at: usize| {
+        let parts = row.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", cell.get(at).map_or("", String::as_str)));
+        parts.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let height = |row: &Vec<Vec<String>>| row.iter().map(Vec::len).max().unwrap_or(0);
+    cells.iter().map(|row| (0..height(row)).map(|at| line(row, at)).collect()).collect()
 }
 
 /// Text in lines of at most `width` characters, broken between words where there is one.
@@ -67,6 +64,6 @@ mod tests {
     #[test]
     fn a_long_cell_goes_on_below_itself() {
         let rows = vec![vec!["1".to_owned(), "one two".to_owned(), "x".to_owned()]];
-        assert_eq!(table(&rows, &[3, 3, 3]), ["1  one  x", "   two"]);
+        assert_eq!(table(&rows, &[3, 3, 3]), [["1  one  x", "   two"]]);
     }
 }
