@@ -279,7 +279,7 @@ fn next(run: &RunState, log: &Log, past: &Past, desk: &Desk) -> Vec<String> {
             if runs {
                 vec![format!("modelswap stop {service} {next}{at}   it still runs, without traffic")]
             } else {
-                Vec::new()
+                vec!["nothing: all is as it was before the run".to_owned()]
             }
         }
     }

@@ -148,7 +148,22 @@ where
 
 /// No credentials, no region: it failed before anything was sent.
 fn is_local(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
     text.contains("credentials") || text.contains("identity resolver") || text.contains("region")
+}
+
+/// What to do about the errors that everybody meets once; at the end of their text.
+const HINTS: [&str; 3] = [
+    "sign in again (for instance `aws sso login`), then repeat the command",
+    "set `aws: {account: ..., region: ...}` in the plan, or AWS_REGION",
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with `aws sso login`",
+];
+
+/// What happened, and what to do about it where that is known.
+pub fn split_hint(text: &str) -> (&str, Option<&'static str>) {
+    let hint = HINTS.into_iter().find(|hint| text.ends_with(hint));
+    let told = hint.and_then(|hint| text.strip_suffix(hint)).map_or(text, |told| told.trim_end_matches("; "));
+    (told, hint)
 }
 
 fn said<E: ProvideErrorMetadata>(error: &E) -> String {
@@ -158,16 +173,24 @@ fn said<E: ProvideErrorMetadata>(error: &E) -> String {
 
 /// Adds what to do to the errors that everybody meets once.
 fn explain(why: &str) -> String {
-    let hint = if why.contains("ExpiredToken") || why.contains("expired") {
-        "; sign in again (for instance `aws sso login`), then repeat the command"
-    } else if why.contains("region") {
-        "; set `aws: {region: ...}` in the plan or AWS_REGION"
-    } else if why.contains("credentials") || why.contains("identity resolver") {
-        "; no usable AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    let [sign_in, region, credentials] = HINTS;
+    let lower = why.to_ascii_lowercase();
+    if lower.contains("no credentials found in chain") {
+        return format!(
+            "no AWS credentials were found: not in the environment, nor in a profile, nor from the machine; {credentials}"
+        );
+    }
+    // The SDK lists what it tried on lines of their own; an error is one line.
+    let why = why.split('\n').map(str::trim).collect::<Vec<_>>().join("; ");
+    if lower.contains("expired") {
+        format!("{why}; {sign_in}")
+    } else if lower.contains("missing region") {
+        format!("no AWS region is known; {region}")
+    } else if lower.contains("credentials") || lower.contains("identity resolver") {
+        format!("{why}; {credentials}")
     } else {
-        ""
-    };
-    format!("{why}{hint}")
+        why
+    }
 }
 
 /// An error with all its causes.

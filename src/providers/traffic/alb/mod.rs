@@ -20,6 +20,7 @@ use crate::ids::EnvironmentName;
 
 pub mod members;
 mod reading;
+pub mod survey;
 mod traps;
 pub mod value;
 
