@@ -22,7 +22,9 @@ pub(crate) fn of(world: &World) -> Written {
     while !rest.is_empty() {
         match unframe(rest) {
             Framed::Whole(payload, taken) => {
-                let record = read(payload, |digest| std::fs::read(world.state().join("blobs").join(digest)).map_err(|e| e.to_string()));
+                let record = read(payload, |digest| {
+                    std::fs::read(world.state().join("blobs").join(digest)).map_err(|e| e.to_string())
+                });
                 let record = record.unwrap_or_else(|why| panic!("{}: {why}", path.display()));
                 written.log.push(payload, &record).unwrap_or_else(|bad| panic!("{}: {bad}", path.display()));
                 written.records.push(record);

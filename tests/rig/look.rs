@@ -12,9 +12,12 @@ use super::World;
 pub(crate) async fn routers(world: &World) -> Value {
     let cloud = world.oracle("cloud").await;
     let zones = cloud["zones"].as_object().into_iter().flatten();
-    let records: BTreeMap<_, _> = zones.map(|(_, zone)| (format!("{} private {}", text(&zone["name"]), zone["private"]), zone["records"].clone())).collect();
+    let records: BTreeMap<_, _> = zones
+        .map(|(_, zone)| (format!("{} private {}", text(&zone["name"]), zone["private"]), zone["records"].clone()))
+        .collect();
     let rules = cloud["rules"].as_object().into_iter().flatten();
-    let rules: BTreeMap<_, _> = rules.map(|(_, rule)| (format!("{} {}", text(&rule["listener"]), rule["priority"]), rule.clone())).collect();
+    let rules: BTreeMap<_, _> =
+        rules.map(|(_, rule)| (format!("{} {}", text(&rule["listener"]), rule["priority"]), rule.clone())).collect();
     let mut whole = json!({ "records": records, "rules": rules, "targets": targets(&cloud) }).to_string();
     for (arn, group) in cloud["groups"].as_object().into_iter().flatten() {
         whole = whole.replace(arn, text(&group["name"]));
@@ -68,7 +71,8 @@ pub(crate) async fn live(world: &World) -> Result<String, String> {
     let (plan, cloud) = (serde_json::to_value(world.read_plan()).expect("a plan is JSON"), world.oracle("cloud").await);
     let mut leads: BTreeMap<String, String> = BTreeMap::new();
     for (name, router) in plan["routers"].as_object().into_iter().flatten() {
-        let to = if router["alb"].is_object() { alb(&router["alb"], &cloud) } else { route53(&router["route53"], &cloud) };
+        let to =
+            if router["alb"].is_object() { alb(&router["alb"], &cloud) } else { route53(&router["route53"], &cloud) };
         leads.insert(name.clone(), to);
     }
     let first = leads.values().next().cloned().unwrap_or_default();
@@ -85,13 +89,20 @@ fn alb(router: &Value, cloud: &Value) -> String {
         None => r["priority"].is_null(),
     };
     let rule = rules.into_iter().find(wanted).unwrap_or_else(|| panic!("no rule of {listener}: {router}"));
-    let groups = rule["actions"].as_array().into_iter().flatten().find_map(|a| a["Forward"]["groups"].as_array()).cloned().unwrap_or_default();
+    let groups = rule["actions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find_map(|a| a["Forward"]["groups"].as_array())
+        .cloned()
+        .unwrap_or_default();
     let environment = |arn: &str| {
         let group = cloud["groups"][arn]["name"].as_str().unwrap_or(arn).to_owned();
         let named = router["target_groups"].as_object().into_iter().flatten().find(|(_, g)| g.as_str() == Some(&group));
         named.map_or(group.clone(), |(environment, _)| environment.clone())
     };
-    let shares = groups.iter().filter(|g| g[1].as_u64() > Some(0)).map(|g| environment(g[0].as_str().unwrap_or_default()));
+    let shares =
+        groups.iter().filter(|g| g[1].as_u64() > Some(0)).map(|g| environment(g[0].as_str().unwrap_or_default()));
     shares.collect::<Vec<_>>().join(" and ")
 }
 
@@ -99,8 +110,12 @@ fn alb(router: &Value, cloud: &Value) -> String {
 fn route53(router: &Value, cloud: &Value) -> String {
     let name = format!("{}.", router["name"].as_str().unwrap_or_default());
     let private = router["private"].as_bool().unwrap_or(false);
-    let zones = cloud["zones"].as_object().into_iter().flatten().map(|(_, zone)| zone).filter(|z| z["private"] == private);
-    let sets: Vec<_> = zones.flat_map(|z| z["records"].as_array().into_iter().flatten()).filter(|r| r["name"] == name.as_str()).collect();
+    let zones =
+        cloud["zones"].as_object().into_iter().flatten().map(|(_, zone)| zone).filter(|z| z["private"] == private);
+    let sets: Vec<_> = zones
+        .flat_map(|z| z["records"].as_array().into_iter().flatten())
+        .filter(|r| r["name"] == name.as_str())
+        .collect();
     let mut leads: Vec<String> = Vec::new();
     for (environment, wanted) in router["weighted"].as_object().into_iter().flatten() {
         let with_weight = sets.iter().any(|s| s["set_identifier"] == *wanted && s["weight"].as_u64() > Some(0));
@@ -118,7 +133,10 @@ pub(crate) fn servers(world: &World) -> BTreeMap<String, Vec<u32>> {
     let environments = world.read_plan().environments.keys().map(ToString::to_string).collect::<Vec<_>>();
     let carries = |environment: &str| {
         let mark = world.state().join(format!("{environment}.json"));
-        processes().filter(|p| p.environment.contains(&format!("={}\0", mark.display())) && p.leads).map(|p| p.pid).collect()
+        processes()
+            .filter(|p| p.environment.contains(&format!("={}\0", mark.display())) && p.leads)
+            .map(|p| p.pid)
+            .collect()
     };
     environments.into_iter().map(|environment| (environment.clone(), carries(&environment))).collect()
 }
@@ -126,7 +144,9 @@ pub(crate) fn servers(world: &World) -> BTreeMap<String, Vec<u32>> {
 /// Everything that names a directory in its environment or its arguments and still runs.
 pub(crate) fn processes_of(directory: &Path) -> Vec<String> {
     let directory = directory.display().to_string();
-    let here = |p: &Process| p.pid != std::process::id() && (p.environment.contains(&directory) || p.argv.contains(&directory));
+    let here = |p: &Process| {
+        p.pid != std::process::id() && (p.environment.contains(&directory) || p.argv.contains(&directory))
+    };
     processes().filter(here).map(|p| format!("{} {}", p.pid, p.argv.replace('\0', " "))).collect()
 }
 
@@ -142,7 +162,8 @@ fn processes() -> impl Iterator<Item = Process> {
     let entries = std::fs::read_dir("/proc").expect("this host has /proc").flatten();
     entries.filter_map(|entry| {
         let pid: u32 = entry.file_name().to_str()?.parse().ok()?;
-        let read = |what: &str| std::fs::read(entry.path().join(what)).map(|b| String::from_utf8_lossy(&b).into_owned()).ok();
+        let read =
+            |what: &str| std::fs::read(entry.path().join(what)).map(|b| String::from_utf8_lossy(&b).into_owned()).ok();
         let stat = read("stat")?;
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let alive = !matches!(fields.first(), Some(&("Z" | "X")));

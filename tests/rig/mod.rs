@@ -27,7 +27,10 @@ const ENDS_WITHIN: Duration = Duration::from_secs(120);
 /// The plans that are shown to anybody.
 pub(crate) fn plans() -> Vec<PathBuf> {
     let files = std::fs::read_dir(plans_dir()).expect("plans/ is there");
-    let mut plans: Vec<_> = files.map(|entry| entry.expect("an entry").path()).filter(|p| p.extension().is_some_and(|e| e == "yaml")).collect();
+    let mut plans: Vec<_> = files
+        .map(|entry| entry.expect("an entry").path())
+        .filter(|p| p.extension().is_some_and(|e| e == "yaml"))
+        .collect();
     plans.sort();
     plans
 }
@@ -71,7 +74,14 @@ pub(crate) struct Ended {
 impl Ended {
     /// It ended with this exit code.
     pub(crate) fn must_be(&self, code: i32, what: &str) {
-        assert!(self.code == Some(code), "{what} ended with {:?} (signal {:?}), not {code}:\n{}{}", self.code, self.signal, self.stderr, self.stdout);
+        assert!(
+            self.code == Some(code),
+            "{what} ended with {:?} (signal {:?}), not {code}:\n{}{}",
+            self.code,
+            self.signal,
+            self.stderr,
+            self.stdout
+        );
     }
 }
 
@@ -79,10 +89,24 @@ impl World {
     /// `modelswap lab up --for PLAN`.
     pub(crate) async fn up(plan: &Path, pace: Pace) -> Self {
         let name = plan.file_stem().expect("a plan has a name").to_string_lossy().into_owned();
-        let directory = tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a directory");
+        let directory = tempfile::Builder::new()
+            .prefix(&format!("{name}-"))
+            .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+            .expect("a directory");
         let world = directory.path().join("world.json");
         let out = directory.path().join("00-up");
-        let args = ["lab", "up", "--for", text(plan), "--time", &format!("{}x", pace.time), "--load", &format!("{}s", pace.load_s), "--file", text(&world)];
+        let args = [
+            "lab",
+            "up",
+            "--for",
+            text(plan),
+            "--time",
+            &format!("{}x", pace.time),
+            "--load",
+            &format!("{}s", pace.load_s),
+            "--file",
+            text(&world),
+        ];
         let ended = run(&args, &[], &out).await;
         assert_eq!(ended.code, Some(0), "lab up --for {}: {}", plan.display(), ended.stderr);
         let file = WorldFile::read(&world).expect("a world file");
@@ -104,9 +128,19 @@ impl World {
     /// What all commands so far said to people.
     pub(crate) fn said(&self) -> String {
         let entries = std::fs::read_dir(self.directory()).expect("it is there").flatten();
-        let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "err")).collect();
+        let mut files: Vec<_> =
+            entries.map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "err")).collect();
         files.sort();
-        files.iter().map(|f| format!("-- {}\n{}", f.file_stem().unwrap_or_default().to_string_lossy(), std::fs::read_to_string(f).unwrap_or_default())).collect()
+        files
+            .iter()
+            .map(|f| {
+                format!(
+                    "-- {}\n{}",
+                    f.file_stem().unwrap_or_default().to_string_lossy(),
+                    std::fs::read_to_string(f).unwrap_or_default()
+                )
+            })
+            .collect()
     }
 
     /// The plan's path, to be typed.
@@ -217,7 +251,9 @@ pub(crate) async fn run(args: &[impl AsRef<OsStr>], env: &[(&str, &str)], out: &
     let ended = tokio::time::timeout(ENDS_WITHIN, child.wait()).await;
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let args: Vec<_> = args.iter().map(|a| a.as_ref().to_string_lossy().into_owned()).collect();
-    let status = ended.unwrap_or_else(|_| panic!("`modelswap {}` hangs; it said: {}", args.join(" "), read(&stderr))).expect("it can be waited for");
+    let status = ended
+        .unwrap_or_else(|_| panic!("`modelswap {}` hangs; it said: {}", args.join(" "), read(&stderr)))
+        .expect("it can be waited for");
     Ended { code: status.code(), signal: status.signal(), stdout: read(&stdout), stderr: read(&stderr) }
 }
 

@@ -7,7 +7,8 @@ use crate::rig::{self, Pace, World, http};
 /// A swap of the rule that modelswap did not announce, as its own client would send it.
 async fn unannounced_swap(world: &World) {
     let cloud = world.oracle("cloud").await;
-    let (rule, held) = cloud["rules"].as_object().unwrap().iter().find(|(_, r)| r["hosts"] == json!(["chat.example.com"])).unwrap();
+    let (rule, held) =
+        cloud["rules"].as_object().unwrap().iter().find(|(_, r)| r["hosts"] == json!(["chat.example.com"])).unwrap();
     let group = held["actions"][0]["Forward"]["groups"][0][0].as_str().unwrap();
     let form = [
         ("Action", "ModifyRule"),

@@ -40,7 +40,8 @@ impl OnMutation for WriteAhead {
         let open = if open.is_empty() {
             "no step has an open attempt".to_owned()
         } else {
-            let said: Vec<_> = open.iter().map(|(step, key)| format!("{step} on {}", key.as_deref().unwrap_or("nothing"))).collect();
+            let said: Vec<_> =
+                open.iter().map(|(step, key)| format!("{step} on {}", key.as_deref().unwrap_or("nothing"))).collect();
             format!("the open attempts are {}", said.join(", "))
         };
         let why = format!("it arrived before an attempt at it was durable: {open}");
@@ -87,13 +88,16 @@ fn announces(key: &str, call: &Call) -> bool {
     let given = |name: &str| call.params.get(name).map(String::as_str).unwrap_or_default();
     match (call.service.as_str(), words.as_slice()) {
         ("route53", ["route53", _, name]) => {
-            let changes = call.params.iter().filter(|(key, _)| key.starts_with("change."));
-            let changed = changes.filter_map(|(_, change)| change.split(' ').nth(1));
-            changed.map(|n| n.trim_end_matches('.')).all(|changed| changed == *name)
+            let changes = call.params.iter().filter(|(param, _)| param.starts_with("change."));
+            let mut names = changes.filter_map(|(_, change)| change.split(' ').nth(1));
+            names.all(|found| found.trim_end_matches('.') == *name)
         }
-        ("elbv2", ["alb", "target", "group", name]) => given("TargetGroupArn").contains(&format!(":targetgroup/{name}/")),
+        ("elbv2", ["alb", "target", "group", name]) => {
+            given("TargetGroupArn").contains(&format!(":targetgroup/{name}/"))
+        }
         ("elbv2", ["alb", listener, ..]) => {
-            given("RuleArn").contains(&format!(":listener-rule/{listener}/")) || given("ListenerArn").ends_with(&format!(":listener/{listener}"))
+            given("RuleArn").contains(&format!(":listener-rule/{listener}/"))
+                || given("ListenerArn").ends_with(&format!(":listener/{listener}"))
         }
         (_, _) => false,
     }
@@ -124,7 +128,9 @@ mod tests {
     fn found(facts: &[(u64, Value)], call: &Call) -> usize {
         let state = tempfile::tempdir().unwrap();
         std::fs::create_dir(state.path().join("chat")).unwrap();
-        let lines = facts.iter().map(|(epoch, fact)| frame(&serde_json::to_vec(&json!({"run": "R", "epoch": epoch, "fact": fact})).unwrap()));
+        let lines = facts.iter().map(|(epoch, fact)| {
+            frame(&serde_json::to_vec(&json!({"run": "R", "epoch": epoch, "fact": fact})).unwrap())
+        });
         std::fs::write(state.path().join("chat/journal"), lines.collect::<Vec<_>>().concat()).unwrap();
         WriteAhead::new(state.path().to_owned()).on_mutation(call).len()
     }
@@ -143,7 +149,8 @@ mod tests {
         assert_eq!(found(&facts, &modify), 1, "prepared is not yet announced");
         facts.push((1, json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
         assert_eq!(found(&facts, &modify), 0);
-        let other = call("route53", "ChangeResourceRecordSets", &[("change.0001", "DELETE a.example.com. A ttl=60 192.0.2.1")]);
+        let other =
+            call("route53", "ChangeResourceRecordSets", &[("change.0001", "DELETE a.example.com. A ttl=60 192.0.2.1")]);
         assert_eq!(found(&facts, &other), 1, "the attempt is at another register");
         facts.push((1, json!({"fact": "applied", "step": "s"})));
         assert_eq!(found(&facts, &modify), 1, "that attempt is over");
@@ -161,9 +168,17 @@ mod tests {
     #[test]
     fn each_kind_of_register_is_told_from_its_like() {
         let group = |name: &str| format!("arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/{name}/9213");
-        assert!(announces("alb target group chat-b", &call("elbv2", "RegisterTargets", &[("TargetGroupArn", &group("chat-b"))])));
-        assert!(!announces("alb target group chat-b", &call("elbv2", "RegisterTargets", &[("TargetGroupArn", &group("chat-bb"))])));
-        let change = |name: &str| call("route53", "ChangeResourceRecordSets", &[("id", "Z1"), ("change.0001", &format!("CREATE {name} A"))]);
+        assert!(announces(
+            "alb target group chat-b",
+            &call("elbv2", "RegisterTargets", &[("TargetGroupArn", &group("chat-b"))])
+        ));
+        assert!(!announces(
+            "alb target group chat-b",
+            &call("elbv2", "RegisterTargets", &[("TargetGroupArn", &group("chat-bb"))])
+        ));
+        let change = |name: &str| {
+            call("route53", "ChangeResourceRecordSets", &[("id", "Z1"), ("change.0001", &format!("CREATE {name} A"))])
+        };
         assert!(announces("route53 example.com chat.example.com", &change("chat.example.com.")));
         assert!(!announces("route53 example.com chat.example.com", &change("other.example.com.")));
     }
