@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::rig::cells::{self, Case, Cell, case};
 use crate::rig::reference::Reference;
 use crate::rig::{self, World, look};
-use crate::{AT_ONCE, Moment, PACE, full, must_be_sound, must_have_died, plans};
+use crate::{Moment, PACE, full, must_be_sound, must_have_died, plans};
 
 /// What is typed after the crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +28,7 @@ impl fmt::Display for Then {
 async fn a_deploy_that_is_killed_at_any_record_goes_on_or_goes_back() {
     for plan in plans() {
         let reference = Arc::new(Reference::of(&rig::plan(plan), PACE).await);
-        cells::all(cases(plan, &reference), AT_ONCE).await;
+        cells::all(cases(plan, &reference)).await;
     }
 }
 

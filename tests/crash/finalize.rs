@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::rig::cells::{self, Cell, case};
 use crate::rig::reference::Reference;
 use crate::rig::{self, World, journal, look};
-use crate::{AT_ONCE, Moment, PACE, full, must_be_sound, must_have_died, plans};
+use crate::{Moment, PACE, full, must_be_sound, must_have_died, plans};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_finalize_that_is_killed_at_any_record_goes_on_or_goes_back() {
@@ -23,7 +23,7 @@ async fn a_finalize_that_is_killed_at_any_record_goes_on_or_goes_back() {
                 cases.push(case(name, cut_off(plan, (moment, nth), verb, Arc::clone(&reference))));
             }
         }
-        cells::all(cases, AT_ONCE).await;
+        cells::all(cases).await;
     }
 }
 

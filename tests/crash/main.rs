@@ -20,9 +20,6 @@ use rig::{Ended, World, journal};
 /// Fast: times of the plan do not matter here, only the order of things.
 const PACE: Pace = Pace { time: 240, load_s: 5 };
 
-/// How many worlds at a time.
-const AT_ONCE: usize = 2;
-
 /// Whether everything is done, or what a push has time for.
 fn full() -> bool {
     std::env::var("MODELSWAP_CRASH").is_ok_and(|v| v == "full")

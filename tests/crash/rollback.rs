@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::rig::cells::{self, Cell, case};
 use crate::rig::reference::Reference;
 use crate::rig::{self, World, journal, look};
-use crate::{AT_ONCE, Moment, PACE, full, must_be_sound, must_have_died, plans};
+use crate::{Moment, PACE, full, must_be_sound, must_have_died, plans};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rollback_that_is_killed_at_any_record_is_completed_by_the_next() {
@@ -24,7 +24,7 @@ async fn a_rollback_that_is_killed_at_any_record_is_completed_by_the_next() {
                 cases.push(case(name, cut_off(plan, (moment, nth), verb, Arc::clone(&reference))));
             }
         }
-        cells::all(cases, AT_ONCE).await;
+        cells::all(cases).await;
     }
 }
 

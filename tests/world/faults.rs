@@ -34,7 +34,7 @@ async fn every_change_of_a_deploy_survives_every_fault() {
             cases.push(case(format!("{kind} of {op} {nth}"), survives(fault, Arc::clone(&reference))));
         }
     }
-    cells::all(cases, 2).await;
+    cells::all(cases).await;
 }
 
 struct Fault {
