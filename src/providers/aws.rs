@@ -91,7 +91,8 @@ impl AwsClients {
             .read_timeout(METADATA_TIMEOUT)
             .operation_timeout(METADATA_TIMEOUT)
             .max_attempts(1);
-        let mut credentials = DefaultCredentialsChain::builder().configure(around).region(region).imds_client(metadata.build());
+        let mut credentials =
+            DefaultCredentialsChain::builder().configure(around).region(region).imds_client(metadata.build());
         if let Some(profile) = &self.access.profile {
             credentials = credentials.profile_name(profile);
         }
@@ -120,12 +121,16 @@ impl AwsClients {
 
     /// For each write to Route 53: a retry that nobody wrote down is a write that nobody can account for.
     pub fn route53_once() -> aws_sdk_route53::config::Builder {
-        aws_sdk_route53::config::Builder::default().retry_config(RetryConfig::disabled()).timeout_config(write_timeouts())
+        aws_sdk_route53::config::Builder::default()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(write_timeouts())
     }
 
     /// Load balancers. Reads are retried by the SDK; a write takes [`once`](Self::elbv2_once).
     pub async fn elbv2(&self) -> Result<&aws_sdk_elasticloadbalancingv2::Client, ProviderError> {
-        self.elbv2.get_or_try_init(|| async { Ok(aws_sdk_elasticloadbalancingv2::Client::new(self.config().await?)) }).await
+        self.elbv2
+            .get_or_try_init(|| async { Ok(aws_sdk_elasticloadbalancingv2::Client::new(self.config().await?)) })
+            .await
     }
 
     /// For each write to load balancers.

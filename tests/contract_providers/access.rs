@@ -19,7 +19,8 @@ async fn another_account_is_refused_before_anything_is_written() {
     let (region, endpoint) = (Some("eu-west-1".to_owned()), Some(lab.world.url.clone()));
     let access = AwsAccess { account: Some("999999999999".to_owned()), region, profile: None, endpoint };
     let zone = (lab.world.names.zone.as_str(), false);
-    let register = Route53::new(Arc::new(AwsClients::new(access)), zone, "m.w.example.com", Form::Weighted([].into()), None);
+    let register =
+        Route53::new(Arc::new(AwsClients::new(access)), zone, "m.w.example.com", Form::Weighted([].into()), None);
     match register.read().await {
         Err(ProviderError::Rejected { why, .. }) => {
             assert_eq!(why, "the plan is for account 999999999999, these credentials are for 123456789012");

@@ -80,7 +80,8 @@ fn lower_ttl_swap_record_and_swap_rule_are_read_by_boto3_and_the_aws_cli() {
     let said = String::from_utf8_lossy(&deploy.stderr);
     assert!(deploy.status.success(), "{said}");
 
-    let read: Value = serde_json::from_str(&boto3(READ, &moto.url, &[&names.zone, &names.rule, &names.groups["green"]])).unwrap();
+    let read: Value =
+        serde_json::from_str(&boto3(READ, &moto.url, &[&names.zone, &names.rule, &names.groups["green"]])).unwrap();
     let record = json!({ "Name": name, "Type": "A", "TTL": 30, "ResourceRecords": [{ "Value": "203.0.113.20" }] });
     assert_eq!(read["sets"], json!([record]), "{said}");
     let (blue, green) = (&names.groups["blue"], &names.groups["green"]);
@@ -88,7 +89,17 @@ fn lower_ttl_swap_record_and_swap_rule_are_read_by_boto3_and_the_aws_cli() {
     assert_eq!(weights(&read["rule"]), sorted(vec![tuple(blue, 0), tuple(green, 100)]));
     assert_eq!(read["targets"], json!([{ "Id": "127.0.0.1", "Port": b.0 }]));
 
-    let sets = aws(&moto.url, &["route53", "list-resource-record-sets", "--hosted-zone-id", &names.zone, "--query", "ResourceRecordSets[?Type=='A']"]);
+    let sets = aws(
+        &moto.url,
+        &[
+            "route53",
+            "list-resource-record-sets",
+            "--hosted-zone-id",
+            &names.zone,
+            "--query",
+            "ResourceRecordSets[?Type=='A']",
+        ],
+    );
     assert_eq!(serde_json::from_str::<Value>(&sets).unwrap(), json!([record]));
     let rule = aws(&moto.url, &["elbv2", "describe-rules", "--rule-arns", &names.rule, "--query", "Rules[0].Actions"]);
     assert_eq!(weights(&serde_json::from_str(&rule).unwrap()), weights(&read["rule"]));

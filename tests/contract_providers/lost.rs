@@ -63,6 +63,8 @@ pub(crate) async fn an_answer_that_never_comes_is_unknown_and_the_next_try_finds
     };
     assert!(matches!(answer, Err(ProviderError::Unknown { .. })), "{answer:?}");
     assert_eq!(writes(&lab).len(), 1, "the SDK must not try again by itself");
+    // Meanwhile the server has closed what was idle. A read finds that out and is tried again.
+    assert_eq!(subject.register.read().await.unwrap(), other);
     the_next_try_finds_out(&lab, &subject, &before, &other).await;
 }
 

@@ -77,10 +77,31 @@ macro_rules! routers {
 }
 
 contract![
-    plain_a, dual_stack, cname, alias, weighted, capitals, far_down_the_zone, host_rule, host_and_path_rule, default_rule,
-    rule_behind_a_login, sticky_rule, members,
+    plain_a,
+    dual_stack,
+    cname,
+    alias,
+    weighted,
+    capitals,
+    far_down_the_zone,
+    host_rule,
+    host_and_path_rule,
+    default_rule,
+    rule_behind_a_login,
+    sticky_rule,
+    members,
 ];
 routers![
-    plain_a, dual_stack, cname, alias, weighted, capitals, far_down_the_zone, host_rule, host_and_path_rule, default_rule,
-    rule_behind_a_login, sticky_rule,
+    plain_a,
+    dual_stack,
+    cname,
+    alias,
+    weighted,
+    capitals,
+    far_down_the_zone,
+    host_rule,
+    host_and_path_rule,
+    default_rule,
+    rule_behind_a_login,
+    sticky_rule,
 ];

@@ -16,7 +16,14 @@ async fn moto() -> (Moto, Names) {
 }
 
 fn rule(moto: &Moto, names: &Names, which: Which) -> Alb {
-    Alb::new(clients(&moto.url), names.listener.clone(), which, each("blue-0".to_owned(), "green-0".to_owned()), 1, None)
+    Alb::new(
+        clients(&moto.url),
+        names.listener.clone(),
+        which,
+        each("blue-0".to_owned(), "green-0".to_owned()),
+        1,
+        None,
+    )
 }
 
 fn record(moto: &Moto, names: &Names, name: &str, private: bool) -> Route53 {

@@ -33,14 +33,15 @@ pub(crate) async fn begin(make: Make) -> (Lab, Subject, Value, Value) {
 /// Lets time pass until `value` is in force.
 pub(crate) async fn settle(lab: &Lab, register: &dyn AnyRegister, value: &Value, receipt: &Value) {
     let mut waited = String::new();
-    for _ in 0..20 {
+    // A deregistered target drains for 300 s.
+    for _ in 0..80 {
         match register.settled(value, Some(receipt)).await.unwrap() {
             Settled::Yes(_) => return,
             Settled::NotYet(why) | Settled::CannotTell(why) => waited = why,
         }
         lab.clock.advance(Duration::from_secs(5));
     }
-    panic!("not settled after 100 s: {waited}");
+    panic!("not settled after 400 s: {waited}");
 }
 
 pub(crate) async fn what_was_swapped_settles_and_is_read(make: Make) {

@@ -55,7 +55,12 @@ pub(crate) fn clients(url: &str) -> Arc<AwsClients> {
     Arc::new(AwsClients::new(AwsAccess { account: Some("123456789012".to_owned()), region, profile: None, endpoint }))
 }
 
-fn of_router(router: Arc<dyn AnyRouter>, by_hand: Vec<Edit>, nowhere: Vec<Value>, calls: (&'static str, &'static str)) -> Subject {
+fn of_router(
+    router: Arc<dyn AnyRouter>,
+    by_hand: Vec<Edit>,
+    nowhere: Vec<Value>,
+    calls: (&'static str, &'static str),
+) -> Subject {
     let aimed = Arc::clone(&router);
     let register: Arc<dyn AnyRegister> = Arc::clone(&router) as _;
     Subject {
@@ -100,12 +105,19 @@ fn route53(lab: &Lab, label: &str, form: Form, by_hand: Vec<Edit>) -> Subject {
         put(lab, set(lab, label, "MX", &["10 mail.example.com."]));
     }
     let zone = lab.world.names.zone_name.trim_end_matches('.').to_owned();
-    let router = Route53::new(clients(&lab.world.url), (&zone, false), lab.world.name(label).trim_end_matches('.'), form, None);
-    of_router(Arc::new(router), by_hand, vec![json!({ "sets": [] })], ("ChangeResourceRecordSets", "ListResourceRecordSets"))
+    let router =
+        Route53::new(clients(&lab.world.url), (&zone, false), lab.world.name(label).trim_end_matches('.'), form, None);
+    of_router(
+        Arc::new(router),
+        by_hand,
+        vec![json!({ "sets": [] })],
+        ("ChangeResourceRecordSets", "ListResourceRecordSets"),
+    )
 }
 
 fn values(of_a: &[(&str, &str)], of_b: &[(&str, &str)]) -> Form {
-    let by_type = |of: &[(&str, &str)]| of.iter().map(|(kind, value)| ((*kind).to_owned(), vec![(*value).to_owned()])).collect();
+    let by_type =
+        |of: &[(&str, &str)]| of.iter().map(|(kind, value)| ((*kind).to_owned(), vec![(*value).to_owned()])).collect();
     Form::Values(each(by_type(of_a), by_type(of_b)))
 }
 
@@ -160,7 +172,11 @@ pub(crate) fn alias(lab: &Lab) -> Subject {
 }
 
 pub(crate) fn weighted(lab: &Lab) -> Subject {
-    let one = |id: &str, weight, value| RecordSet { set_identifier: Some(id.to_owned()), weight: Some(weight), ..set(lab, "m", "A", &[value]) };
+    let one = |id: &str, weight, value| RecordSet {
+        set_identifier: Some(id.to_owned()),
+        weight: Some(weight),
+        ..set(lab, "m", "A", &[value])
+    };
     put(lab, one("blue", 100, "203.0.113.10"));
     put(lab, one("green", 0, "203.0.113.20"));
     // Somebody's third: not in the plan, without weight; it stays as it is.
@@ -197,7 +213,10 @@ fn group(lab: &Lab, name: &str) -> String {
 }
 
 fn forward(lab: &Lab, groups: &[(&str, u16)], sticky_s: Option<u32>) -> state::Action {
-    state::Action::Forward { groups: groups.iter().map(|(name, weight)| (group(lab, name), *weight)).collect(), sticky_s }
+    state::Action::Forward {
+        groups: groups.iter().map(|(name, weight)| (group(lab, name), *weight)).collect(),
+        sticky_s,
+    }
 }
 
 fn acting(rule: &str, actions: Vec<state::Action>) -> Edit {
@@ -239,7 +258,8 @@ pub(crate) fn host_and_path_rule(lab: &Lab) -> Subject {
 
 pub(crate) fn default_rule(lab: &Lab) -> Subject {
     let listener = &lab.world.names.listener;
-    let rule = lab.cloud.lock().rules.iter().find(|(_, r)| r.listener == *listener && r.priority.is_none()).unwrap().0.clone();
+    let rule =
+        lab.cloud.lock().rules.iter().find(|(_, r)| r.listener == *listener && r.priority.is_none()).unwrap().0.clone();
     alb(lab, &rule, Which::Default, Vec::new())
 }
 
@@ -265,7 +285,8 @@ pub(crate) fn rule_behind_a_login(lab: &Lab) -> Subject {
     };
     let to_blue = || forward(lab, &[("blue", 100)], None);
     acting(&rule, vec![login("https://id.example.com"), to_blue()]).make(&mut lab.cloud.lock()).unwrap();
-    let by_hand = vec![acting(&rule, vec![login("https://other.example.com"), to_blue()]), acting(&rule, vec![to_blue()])];
+    let by_hand =
+        vec![acting(&rule, vec![login("https://other.example.com"), to_blue()]), acting(&rule, vec![to_blue()])];
     alb(lab, &rule, matching("chat.example.com", None), by_hand)
 }
 

@@ -1,5 +1,6 @@
 //! What an SDK error means for us: changed nothing, may pass, or not known.
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -25,8 +26,8 @@ where
     let call = call.to_owned();
     match error {
         SdkError::ConstructionFailure(_) => ProviderError::Rejected { call, why: explain(&chain(error)) },
-        // Not the connector's: signing or the credentials before it, so nothing was sent.
-        SdkError::DispatchFailure(failure) if failure.is_user() || failure.as_connector_error().is_some_and(is_local) => {
+        // The SDK hands this over as a failure to dispatch, but there was nothing to sign with, so nothing was sent.
+        SdkError::DispatchFailure(_) if is_without_credentials(error) => {
             ProviderError::Rejected { call, why: explain(&chain(error)) }
         }
         SdkError::ServiceError(answer) => {
@@ -54,10 +55,9 @@ const BUSY: [&str; 7] = [
     "PriorRequestNotComplete",
 ];
 
-/// No credentials: the SDK hands this over as an error of the dispatch, though nothing was.
-fn is_local(error: &aws_smithy_runtime_api::client::result::ConnectorError) -> bool {
-    let text = chain(error);
-    error.as_other().is_some() && ["credentials", "identity", "the plan"].iter().any(|word| text.contains(word))
+/// Whether no usable credentials were found, for whatever reason.
+fn is_without_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<CredentialsError>())
 }
 
 fn said<E: ProvideErrorMetadata>(error: &E) -> String {

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::Provider;
@@ -15,20 +16,25 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+/// How long an unused connection is kept. A server closes it after some tens of seconds, and a write that is sent into one
+/// that is just being closed has an unknown outcome; a run waits minutes between its writes.
+const IDLE_MAX: Duration = Duration::from_secs(10);
+
 /// A client that all services share. On loopback no proxy of the environment is used.
 pub(super) fn shared(loopback: bool) -> SharedHttpClient {
     let proxy = if loopback { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
     // Through a proxy even `http://` may need TLS.
     let plain = proxy.is_disabled().then(|| {
         Builder::new().build_with_connector_fn(|settings, components| {
-            let mut builder = ConnectorBuilder::default();
+            let mut builder = ConnectorBuilder::default().pool_idle_timeout(IDLE_MAX);
             builder.set_connector_settings(settings.cloned());
             builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
             builder.build_http()
         })
     });
     let tls = Builder::new().build_with_connector_fn(move |settings, components| {
-        let mut builder = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        let mut builder =
+            ConnectorBuilder::default().pool_idle_timeout(IDLE_MAX).tls_provider(Provider::Rustls(CryptoMode::AwsLc));
         builder.set_connector_settings(settings.cloned());
         builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
         builder.set_proxy_config(Some(proxy.clone()));
