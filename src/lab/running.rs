@@ -99,7 +99,8 @@ impl World {
         for set in cloud.zones.values().flat_map(|zone| &zone.records) {
             let Some(alias) = &set.alias else { continue };
             let (name, target) = (set.name.trim_end_matches('.'), alias.dns_name.trim_end_matches('.'));
-            let behind = |arn: &str| cloud.balancers.get(arn).is_some_and(|b| b.dns_name.trim_end_matches('.') == target);
+            let behind =
+                |arn: &str| cloud.balancers.get(arn).is_some_and(|b| b.dns_name.trim_end_matches('.') == target);
             for listener in cloud.listeners.values().filter(|l| behind(&l.balancer)) {
                 self.stand_ins.insert(name, listener.port, listener.socket);
             }
