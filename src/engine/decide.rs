@@ -81,7 +81,10 @@ fn stopped(shapes: &[Shape], policy: OnFailure, state: &RunState) -> Option<Move
     if let Some((_, by)) = state.asked.iter().find(|(ask, _)| matches!(ask, Ask::Abort | Ask::Yield)) {
         return Some(hold(FailureKind::Failed, format!("{by} asked it to stop")));
     }
-    let (shape, failure) = shapes.iter().find_map(|s| Some((s, state.step(&s.id).failed.as_ref()?)))?;
+    let failures = || shapes.iter().filter_map(|s| Some((s, state.step(&s.id).failed.as_ref()?)));
+    // Of several at once, one that only a person can judge counts, wherever it stands in the plan.
+    let for_a_person = |(shape, failure): &(&Shape, &Failure)| shape.holds || failure.kind == FailureKind::Drift;
+    let (shape, failure) = failures().find(for_a_person).or_else(|| failures().next())?;
     let why = format!("step `{}` failed: {}", shape.id, failure.why);
     if shape.holds {
         return Some(hold(failure.kind, why));
@@ -172,7 +175,8 @@ fn groups<'a>(shapes: &'a [Shape], state: &RunState) -> Vec<Group<'a>> {
         }
     }
     groups.reverse();
-    groups.sort_by_key(|g| g.phase);
+    // What is left of a register in the last phase is its TTL, and TTLs come last.
+    groups.sort_by_key(|g| (g.phase, g.phase == Phase::Rest && g.register().is_some()));
     groups
 }
 

@@ -62,8 +62,9 @@ impl Drive<'_> {
 
     async fn apply(&self, node: &Node) -> Result<(), JournalError> {
         let id = &node.shape.id;
-        let Some((prepared, since)) = self.state().await.step(id).prepared.clone() else { return Ok(()) };
-        let deadline = since + node.within.signed();
+        let state = self.state().await;
+        let Some((prepared, since)) = state.step(id).prepared.clone() else { return Ok(()) };
+        let deadline = patience_from(node, &state, since) + node.within.signed();
         loop {
             let state = self.state().await;
             let verdict = node.step.ready(&prepared, &self.cx(id, &state, since, &[])).await;
@@ -105,10 +106,11 @@ impl Drive<'_> {
         let state = self.state().await;
         let Some((prepared, since)) = state.step(id).prepared.clone() else { return Ok(()) };
         let receipt = state.step(id).applied.clone();
+        let deadline = patience_from(node, &state, since) + node.within.signed();
         loop {
             let state = self.state().await;
             let verdict = node.step.verify(&prepared, receipt.as_ref(), &self.cx(id, &state, since, &[])).await;
-            match self.judge(node, verdict, since + node.within.signed()) {
+            match self.judge(node, verdict, deadline) {
                 Judged::Holds { evidence, tails } => {
                     return self.append(Fact::Verified { step: id.clone(), evidence, tails }).await;
                 }
@@ -130,8 +132,11 @@ impl Drive<'_> {
         let node = self.graph.node(first);
         let Some((prepared, since)) = state.step(first).prepared.clone() else { return Ok(()) };
         // Each value that one of these steps put there, or found there, is ours to replace.
-        let of_group = ids.iter().filter_map(|id| state.step(id).prepared.as_ref().map(|(p, _)| p));
-        let ours: Vec<Value> = of_group.flat_map(|p| [p.want.clone(), p.before.clone()]).collect();
+        let of_group = || ids.iter().filter_map(|id| state.step(id).prepared.as_ref().map(|(p, _)| p));
+        let ours: Vec<Value> = of_group().flat_map(|p| [p.want.clone(), p.before.clone()]).collect();
+        // Clients are led away from where the last of them led: what the first wanted may have led nobody anywhere.
+        let want = of_group().last().map_or(Value::Null, |last| last.want.clone());
+        let prepared = Prepared { want, ..prepared };
         let deadline = self.clock.now() + node.within.signed();
         let outcome = self.undo_within(node, &prepared, since, &ours, deadline).await?;
         for id in ids {
@@ -290,6 +295,14 @@ enum Judged {
     Holds { evidence: String, tails: Vec<crate::journal::fact::Horizon> },
     Again(String),
     Fails(Failure),
+}
+
+/// From when on a step's time counts: its first look, or later where it was not its turn: nobody had the run in hand,
+/// or clients' answers had to run out first. Else a deploy would fail for having waited as it should.
+fn patience_from(node: &Node, state: &RunState, since: Timestamp) -> Timestamp {
+    let tail = node.shape.after_tail_of.as_ref();
+    let waited = tail.and_then(|of| state.tails.iter().filter(|t| t.environment == *of).map(|t| t.until).max());
+    since.max(state.opened_at).max(waited.unwrap_or(since))
 }
 
 /// Whether a later try may succeed. After `Unknown` it must be made: the next try finds out what the last one did.

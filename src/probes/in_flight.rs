@@ -123,5 +123,14 @@ fn after_labels(rest: &str) -> Option<&str> {
     None
 }
 
+/// For the fuzzer: every profile there is.
+#[cfg(any(fuzzing, test))]
+pub(super) fn any_load(text: &str) {
+    use OpenAiServer::{LlamaCpp, Sglang, Tgi, Vllm};
+    for server in [Vllm, Sglang, LlamaCpp, Tgi] {
+        drop(profile(server).map(|profile| load(text, &profile)));
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,8 @@
 //! Nothing here waits for something to become true; whoever asks asks again. Only the witness runs along.
 
 mod dial; //           which addresses may be asked at all
+#[cfg(any(fuzzing, test))]
+pub mod fuzzing; //    doors for the fuzzer
 pub mod health; //     the ladder: connects, healthy, identity, completion
 pub mod http; //       one bounded request on a fresh connection
 pub mod in_flight; //  how much a server has under way, from its metrics

@@ -371,7 +371,7 @@ fn any_trouble() -> impl Strategy<Value = Trouble> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1_000, ..ProptestConfig::default() })]
 
     /// Branches at any speed, with any trouble, and what comes after it: every claim about moves, world and end.
     #[test]

@@ -23,6 +23,8 @@ use std::net::SocketAddr;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+#[cfg(any(fuzzing, test))]
+pub(super) use query::fitting;
 pub use query::{Dns, Patience};
 pub use records::Values;
 pub use watch::{Order, Pace, Watch};

@@ -96,6 +96,10 @@ fn turn(world: &World, shape: &Shape, said: &dyn Fn() -> String) {
     let state = &world.state;
     let with_effect = || world.plan.shapes.iter().filter(|s| state.step(&s.id).attempts > 0);
     let undone = |s: &Shape| state.step(&s.id).undone.is_some();
+    // One write for several steps fails for all of them, though it is told of one after the other.
+    let failed =
+        |s: &Shape| with_effect().any(|other| same_write(s, other) && state.step(&other.id).undo_failed.is_some());
+    let settled = |s: &Shape| undone(s) || failed(s);
     let of = |phase: Phase| with_effect().filter(move |s| s.phase == phase);
     match shape.phase {
         Phase::Serve => {}
@@ -112,7 +116,6 @@ fn turn(world: &World, shape: &Shape, said: &dyn Fn() -> String) {
             assert!(tail.is_none(), "clients may still come: {}", said());
         }
         Phase::Rest => {
-            let settled = |s: &Shape| undone(s) || state.step(&s.id).undo_failed.is_some();
             let traffic = of(Phase::Traffic).filter(|s| s.group == shape.group);
             assert!(traffic.clone().all(undone), "its TTL before its traffic: {}", said());
             let serve_failed = of(Phase::Serve).any(|s| !undone(s));
@@ -126,7 +129,6 @@ fn turn(world: &World, shape: &Shape, said: &dyn Fn() -> String) {
     // Of what is undone in the same phase, the later step goes first; only traffic goes at the same time.
     if shape.phase != Phase::Traffic {
         let place = |s: &Shape| world.plan.shapes.iter().position(|other| other.id == s.id);
-        let settled = |s: &Shape| undone(s) || state.step(&s.id).undo_failed.is_some();
         let later = of(shape.phase)
             .filter(|s| s.group.is_some() == shape.group.is_some() && place(s) > place(shape) && !same_write(s, shape));
         for other in later {
@@ -179,7 +181,7 @@ pub(super) fn of_end(world: &World, outcome: &Outcome) {
             let may: BTreeSet<&str> =
                 world.plan.shapes.iter().filter(|s| state.step(&s.id).has_effect()).map(|s| s.id.as_str()).collect();
             assert!(must.is_subset(&named) && named.is_subset(&may) && !named.is_empty(), "{}", said());
-            let back = ["alb", "dns"].iter().all(|r| world.registers[r]["live"] == "a" && !world.is_foreign(r));
+            let back = ["alb", "dns"].iter().all(|r| world.registers[r]["live"] == "a");
             assert!(!traffic_restored || back, "the traffic is not back: {}", said());
         }
         Outcome::Held { .. } => assert!(state.unwinding.is_none(), "{}", said()),

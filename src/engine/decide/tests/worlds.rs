@@ -103,12 +103,12 @@ fn plan(steps: Vec<Step>) -> Plan {
 /// One step of each kind, one after the other; and what burns the way back.
 pub(super) fn whole() -> Plan {
     plan(vec![
-        step("provision", &[]).sets(Phase::Stop, "env-b", "runs", true).undo_after_tail_of("b"),
+        step("hook", &[]).sets(Phase::Rest, "hook", "ran", true),
+        step("provision", &["hook"]).sets(Phase::Stop, "env-b", "runs", true).undo_after_tail_of("b"),
         step("targets", &["provision"]).sets(Phase::Stop, "in-b", "registered", true).undo_after_tail_of("b"),
         step("attach", &["targets"]).sets(Phase::Traffic, "alb", "b", true).group("alb"),
         step("lower", &["attach"]).sets(Phase::Rest, "dns", "ttl", 60).group("dns"),
-        step("hook", &["lower"]).sets(Phase::Rest, "hook", "ran", true),
-        step("check", &["hook"]),
+        step("check", &["lower"]),
         step("swap-alb", &["check"]).sets(Phase::Traffic, "alb", "live", "b").group("alb"),
         step("swap-dns", &["swap-alb"]).sets(Phase::Traffic, "dns", "live", "b").group("dns").after_tail_of("a"),
         step("verify", &["swap-dns"]),

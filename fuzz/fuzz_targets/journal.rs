@@ -1,0 +1,7 @@
+//! The bytes of a journal.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use modelswap::fuzzing;
+
+fuzz_target!(|bytes: &[u8]| fuzzing::journal(bytes));
