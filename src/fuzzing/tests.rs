@@ -1,6 +1,7 @@
 //! The fuzzer's properties, for a few seconds each.
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
 use serde_json::json;
 
 use super::*;

@@ -35,6 +35,7 @@ const DOORS: &[(&str, bool, &[&str])] = &[
         ],
     ),
     ("report", true, &["journal"]),
+    ("fuzzing", false, &["journal", "probes"]),
     ("lab", true, &[]),
     ("cli", true, &["journal", "providers", "probes", "steps", "plan", "engine", "report", "lab"]),
 ];

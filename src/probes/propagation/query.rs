@@ -122,7 +122,7 @@ async fn over_tcp(server: SocketAddr, question: &Message) -> Result<Message, Str
     fitting(&buffer, question).ok_or_else(|| "the answer does not fit the question".to_owned())
 }
 
-pub(super) fn fitting(bytes: &[u8], question: &Message) -> Option<Message> {
+pub(in crate::probes) fn fitting(bytes: &[u8], question: &Message) -> Option<Message> {
     let answer = Message::from_vec(bytes).ok()?;
     let fits = answer.metadata.id == question.metadata.id
         && answer.metadata.message_type == MessageType::Response
