@@ -2,19 +2,33 @@
 //!
 //! The rooms, in the order in which they are best read:
 
-pub mod cli;
-pub mod clock; //      time, handed in
-pub mod engine; //      when it changes
-pub mod ids; //        names that must not be mixed up
-pub mod journal; //    what happened: facts, state, where they are kept
+/// Names that must not be mixed up.
+pub mod ids;
+/// Quantities with their unit.
+pub mod units;
+/// Time, handed in.
+pub mod clock;
+/// Where the loopback world's stand-ins listen.
+pub mod world;
+/// What happened: facts, the state they fold into, and where they are kept.
+pub mod journal;
+/// Where it changes: registers that are read, swapped and watched.
+pub mod providers;
+/// What is asked, read-only.
+pub mod probes;
+/// What can change.
+pub mod steps;
+/// Text → Plan → Resolved → Graph.
+pub mod plan;
+/// When it changes: deciding is pure, doing is one loop.
+pub mod engine;
+/// How it is told.
+pub mod report;
+/// A small real world on loopback, for the demo, the tests and rehearsals.
 pub mod lab;
-pub mod plan; //       text → Plan → Resolved → Graph
-pub mod probes; //     what is asked, read-only
-pub mod providers; //  where it changes: registers that are read, swapped and watched
-pub mod report; //      how it is told
-pub mod steps; //      what can change
-pub mod units; //      quantities with their unit
-pub mod world; //      where the loopback world's stand-ins listen
+/// What a person types.
+pub mod cli;
+
 #[cfg(any(fuzzing, test))]
 #[doc(hidden)]
-pub mod fuzzing; //    doors for the fuzzer
+pub mod fuzzing;

@@ -69,7 +69,9 @@ impl Told {
     fn tails(&self, from: &Value, to: &Value, cx: &Cx<'_>) -> Vec<Horizon> {
         let lost = from["live"].as_str().filter(|_| from["live"] != to["live"]);
         let until = cx.now + SignedDuration::from_secs(self.tail_s);
-        lost.map(|e| Horizon { environment: EnvironmentName::new(e).unwrap(), until, why: "TTL".to_owned() }).into_iter().collect()
+        lost.map(|e| Horizon { environment: EnvironmentName::new(e).unwrap(), until, why: "TTL".to_owned() })
+            .into_iter()
+            .collect()
     }
 }
 
@@ -145,7 +147,8 @@ impl Desk {
             return Journal::open(store, log, service, run, actor, taken, at).await.unwrap();
         }
         let empty = String::new;
-        let started = RunStarted { format: 1, plan_name: empty(), plan_text: empty(), digest: empty(), resolved: Value::Null };
+        let started =
+            RunStarted { format: 1, plan_name: empty(), plan_text: empty(), digest: empty(), resolved: Value::Null };
         let facts = (Fact::RunStarted(Box::new(started)), purpose);
         Journal::begin(store, log, service, run, actor, facts, at).await.unwrap()
     }
@@ -169,7 +172,10 @@ async fn a_step_that_waited_for_a_tail_has_all_of_its_own_time_left() {
     let lead = |live: &str| json!({ "live": live });
     let first = Told { before: lead("a"), want: lead("b"), tail_s: 3600, ..Told::default() };
     let second = Told { busy: 3.into(), not_yet: 20.into(), ..Told::default() };
-    let mut nodes = vec![node("lower", &[], Phase::Rest, None, first), node("swap", &["lower"], Phase::Traffic, Some("dns"), second)];
+    let mut nodes = vec![
+        node("lower", &[], Phase::Rest, None, first),
+        node("swap", &["lower"], Phase::Traffic, Some("dns"), second),
+    ];
     nodes[1].shape.after_tail_of = environment("a");
     let graph = Graph { on_failure: OnFailure::Rollback, nodes };
     let desk = Desk::new();

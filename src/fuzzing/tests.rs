@@ -12,7 +12,8 @@ fn near_journal() -> impl Strategy<Value = Vec<u8>> {
     let fact = prop_oneof![
         (steps.clone(), any::<bool>(), any::<u32>())
             .prop_map(|(step, undo, n)| json!({ "fact": "attempt", "step": step, "n": n, "undo": undo })),
-        (steps.clone(), "\\PC{0,8}").prop_map(|(step, text)| json!({ "fact": "applied", "step": step, "receipt": text })),
+        (steps.clone(), "\\PC{0,8}")
+            .prop_map(|(step, text)| json!({ "fact": "applied", "step": step, "receipt": text })),
         steps.prop_map(|step| json!({ "fact": "prepared", "step": step, "before": { "$blob": "a".repeat(64) } })),
         Just(json!({ "fact": "opened", "purpose": "rollback" })),
         Just(json!({ "fact": "finished", "outcome": { "outcome": "deployed" } })),
@@ -49,9 +50,31 @@ fn near_journal() -> impl Strategy<Value = Vec<u8>> {
 fn metric_piece() -> impl Strategy<Value = String> {
     prop_oneof![
         prop::sample::select(vec![
-            "vllm:num_requests_running", "vllm:num_requests_waiting", "vllm:request_success_total", "tgi_queue_size",
-            "{", "}", "\"", "\\", "\\\"", "=", ",", " ", "\t", "\n", "\r\n", "# HELP ", "model=\"a}b\"",
-            "1", "1e308", "9e999", "-1", "NaN", "+Inf", "0.5", "18446744073709551616",
+            "vllm:num_requests_running",
+            "vllm:num_requests_waiting",
+            "vllm:request_success_total",
+            "tgi_queue_size",
+            "{",
+            "}",
+            "\"",
+            "\\",
+            "\\\"",
+            "=",
+            ",",
+            " ",
+            "\t",
+            "\n",
+            "\r\n",
+            "# HELP ",
+            "model=\"a}b\"",
+            "1",
+            "1e308",
+            "9e999",
+            "-1",
+            "NaN",
+            "+Inf",
+            "0.5",
+            "18446744073709551616",
         ])
         .prop_map(str::to_owned),
         "\\PC{0,6}",
@@ -61,8 +84,20 @@ fn metric_piece() -> impl Strategy<Value = String> {
 fn event_piece() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         prop::sample::select(vec![
-            &b"data: "[..], b"data:", b"data", b"\n", b"\r", b"\r\n", b"\n\n", b": c", b"event: x\n", b"[DONE]", b"\xff\xc3",
-            b"{\"choices\":[{\"delta\":{\"content\":\"x\"}}]}", b"{\"error\":null}", b"{\"choices\":[{\"finish_reason\":1}]}",
+            &b"data: "[..],
+            b"data:",
+            b"data",
+            b"\n",
+            b"\r",
+            b"\r\n",
+            b"\n\n",
+            b": c",
+            b"event: x\n",
+            b"[DONE]",
+            b"\xff\xc3",
+            b"{\"choices\":[{\"delta\":{\"content\":\"x\"}}]}",
+            b"{\"error\":null}",
+            b"{\"choices\":[{\"finish_reason\":1}]}",
         ])
         .prop_map(<[u8]>::to_vec),
         proptest::collection::vec(any::<u8>(), 0..6),

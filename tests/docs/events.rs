@@ -85,10 +85,6 @@ fn every_type_of_line_has_an_example() {
         }
     }
     assert!(types.len() >= 5, "{types:?}");
-    for name in types {
-        assert!(
-            examples.iter().any(|e| e["type"] == name.as_str()),
-            "docs/events.md has no example of a line of type `{name}`"
-        );
-    }
+    types.retain(|name| !examples.iter().any(|e| e["type"] == name.as_str()));
+    assert!(types.is_empty(), "docs/events.md has no example of lines of these types: {types:?}");
 }
