@@ -12,7 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::OnceCell;
 
-pub use self::error::{read_error, write_error};
+pub use self::error::{read_error, split_hint, write_error};
 use super::ProviderError;
 
 mod error;

@@ -65,22 +65,46 @@ fn said<E: ProvideErrorMetadata>(error: &E) -> String {
     format!("{code}: {message}")
 }
 
+/// What to do about the errors that everybody meets once; at the end of their text.
+const HINTS: [&str; 5] = [
+    "sign in again (for instance `aws sso login`), then repeat the command",
+    "set `aws: {account: ..., region: ...}` in the plan, or AWS_REGION",
+    "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or sign in with `aws sso login`",
+    "let the policy of these credentials allow the call, or name another profile in `aws: {profile: ...}`",
+    "AWS does not know these credentials: check AWS_PROFILE or AWS_ACCESS_KEY_ID",
+];
+
+/// What happened, and what to do about it where that is known.
+pub fn split_hint(text: &str) -> (&str, Option<&'static str>) {
+    let hint = HINTS.into_iter().find(|hint| text.ends_with(hint));
+    let told = hint.and_then(|hint| text.strip_suffix(hint)).map_or(text, |told| told.trim_end_matches("; "));
+    (told, hint)
+}
+
 /// Adds what to do to the errors that everybody meets once.
-fn explain(why: &str) -> String {
+pub(super) fn explain(why: &str) -> String {
+    let [sign_in, region, credentials, policy, unknown] = HINTS;
+    // The SDK lists what it tried on lines of their own; an error is one line.
+    let why = why.split('\n').map(str::trim).collect::<Vec<_>>().join("; ");
     let lower = why.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    let hint = if has(&["expired"]) {
-        "; sign in again (for instance `aws sso login`), then repeat the command"
+    if has(&["no credentials found in chain"]) {
+        format!(
+            "no AWS credentials were found: not in the environment, nor in a profile, nor from the machine; {credentials}"
+        )
+    } else if has(&["expired"]) {
+        format!("{why}; {sign_in}")
+    } else if has(&["missing region"]) {
+        format!("no AWS region is known; {region}")
     } else if has(&["accessdenied", "not authorized", "unauthorizedoperation"]) {
-        "; these credentials may not make this call: let their policy allow it, or name another profile in `aws: {profile: ...}`"
+        format!("{why}; {policy}")
     } else if has(&["invalidclienttokenid", "signaturedoesnotmatch", "unrecognizedclient"]) {
-        "; AWS does not know these credentials: check AWS_PROFILE or AWS_ACCESS_KEY_ID"
+        format!("{why}; {unknown}")
     } else if has(&["credentials", "identity"]) {
-        "; no usable AWS credentials were found: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        format!("{why}; {credentials}")
     } else {
-        ""
-    };
-    format!("{why}{hint}")
+        why
+    }
 }
 
 /// An error with all its causes.

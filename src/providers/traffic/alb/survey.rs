@@ -71,7 +71,7 @@ async fn read_listener(clients: &AwsClients, listener: &str) -> Result<(String, 
     let call = format!("elbv2 DescribeListeners {listener}");
     let answer = clients
         .elbv2()
-        .await
+        .await?
         .describe_listeners()
         .listener_arns(listener)
         .send()
@@ -86,7 +86,7 @@ async fn read_listener(clients: &AwsClients, listener: &str) -> Result<(String, 
 
 async fn rules(clients: &AwsClients, listener: &str) -> Result<Vec<SdkRule>, ProviderError> {
     let call = format!("elbv2 DescribeRules of {listener}");
-    let (client, mut marker, mut rules) = (clients.elbv2().await, None, Vec::new());
+    let (client, mut marker, mut rules) = (clients.elbv2().await?, None, Vec::new());
     loop {
         let answer = client.describe_rules().listener_arn(listener).set_marker(marker.clone()).send().await;
         let answer = answer.map_err(|e| read_error(&call, &e))?;
