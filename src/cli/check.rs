@@ -44,11 +44,13 @@ impl Check {
         let gates = gates(&resolved, &environment);
         // One step that asks everything. A single look proves once; only patience can ask for several in a row.
         let times = if self.within.is_some() { 3 } else { 1 };
-        let action = Action::Check(CheckStep { environment: Role(environment.to_string()), gates: gates.clone(), times });
+        let action =
+            Action::Check(CheckStep { environment: Role(environment.to_string()), gates: gates.clone(), times });
         let mut only = resolved.clone();
         only.plan.steps = vec![Step { name: None, within: None, action }];
         only.plan.finalize = None;
-        let graph = compile(&only, &backends::open(&only.plan, &desk)).map_err(|errors| super::deploy::not_compiled(&file, &errors))?;
+        let graph = compile(&only, &backends::open(&only.plan, &desk))
+            .map_err(|errors| super::deploy::not_compiled(&file, &errors))?;
         let node = graph.nodes.last().expect("BUG: the plan has one step");
         let until = desk.clock.now() + self.within.unwrap_or(Span::ZERO).signed();
         let (run, state) = nobody_s_run(&resolved, desk.clock.now());
@@ -98,7 +100,8 @@ impl Check {
 
     fn unknown(&self, file: &PlanFile, why: &str) -> Failure {
         let names: Vec<_> = file.plan.environments.keys().map(EnvironmentName::to_string).collect();
-        Failure::new(Exit::Usage, format!("{why}; nothing was asked")).hint(format!("--environment takes live, next, {}", names.join(", ")))
+        Failure::new(Exit::Usage, format!("{why}; nothing was asked"))
+            .hint(format!("--environment takes live, next, {}", names.join(", ")))
     }
 }
 
@@ -114,7 +117,8 @@ fn gates(resolved: &Resolved, environment: &EnvironmentName) -> Vec<GateName> {
         }
     }
     // The plan's gates are about the release; the environment that is live before it need not pass them.
-    if resolved.was.is_some() && *environment == resolved.live && resolved.was.as_ref() != Some(&resolved.plan.release) {
+    if resolved.was.is_some() && *environment == resolved.live && resolved.was.as_ref() != Some(&resolved.plan.release)
+    {
         return Vec::new();
     }
     let mut once = Vec::new();

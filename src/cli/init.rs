@@ -50,12 +50,22 @@ impl Init {
             }
             None => blank(&host),
         };
-        let written = std::fs::OpenOptions::new().write(true).create_new(true).open(&self.file).and_then(|mut file| file.write_all(text.as_bytes()));
+        let written = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&self.file)
+            .and_then(|mut file| file.write_all(text.as_bytes()));
         written.map_err(|error| match error.kind() {
             std::io::ErrorKind::AlreadyExists => self.exists(),
-            _ => Failure::new(Exit::Usage, format!("cannot write {}: {error}", self.file.display())).hint("name another file: modelswap init FILE"),
+            _ => Failure::new(Exit::Usage, format!("cannot write {}: {error}", self.file.display()))
+                .hint("name another file: modelswap init FILE"),
         })?;
-        let missing: Vec<_> = text.lines().enumerate().filter(|(_, line)| line.contains("TODO")).map(|(n, line)| (n + 1, line.trim().to_owned())).collect();
+        let missing: Vec<_> = text
+            .lines()
+            .enumerate()
+            .filter(|(_, line)| line.contains("TODO"))
+            .map(|(n, line)| (n + 1, line.trim().to_owned()))
+            .collect();
         let file = self.file.display();
         desk.tell(&format!("wrote {file}; still missing, marked TODO:"));
         for (n, line) in &missing {
@@ -76,7 +86,8 @@ impl Init {
 
     async fn look(&self, arn: &Arn, listener: &str, host: &str, desk: &Desk) -> Result<Survey, Failure> {
         let endpoint = desk.world.as_ref().map(|world| world.cloud.clone());
-        let access = AwsAccess { account: Some(arn.account.clone()), region: Some(arn.region.clone()), profile: None, endpoint };
+        let access =
+            AwsAccess { account: Some(arn.account.clone()), region: Some(arn.region.clone()), profile: None, endpoint };
         let clients = Arc::new(AwsClients::new(access));
         let found = async {
             clients.check_account().await?;
@@ -118,17 +129,23 @@ fn from_listener(arn: &Arn, listener: &str, host: &str, found: &Survey) -> Strin
         text.push('\n');
     };
     line(format!("service: {service} # one journal, one run at a time"));
-    line(format!("aws: {{account: \"{}\", region: {}}} # credentials of any other account are refused", arn.account, arn.region));
+    line(format!(
+        "aws: {{account: \"{}\", region: {}}} # credentials of any other account are refused",
+        arn.account, arn.region
+    ));
     line(String::new());
     line("release: {model: TODO-model} # the name under which the server says that it serves it".to_owned());
     line(String::new());
     line("environments: # two places where the model can run; they take turns".to_owned());
     for (n, name) in ["a", "b"].into_iter().enumerate() {
         let group = found.groups.get(n);
-        let targets = group.map_or_else(|| "TODO: no second group is on the rule yet".to_owned(), |g| targets(&g.targets));
+        let targets =
+            group.map_or_else(|| "TODO: no second group is on the rule yet".to_owned(), |g| targets(&g.targets));
         line(format!("  {name}: # {targets}"));
         line("    # TODO how it is started and stopped; without `runs` others do that, and `provision` and `teardown` are refused:".to_owned());
-        line(format!("    # runs: {{command: {{start: [./start, {name}], stop: [./stop, {name}], status: [./status, {name}]}}}}"));
+        line(format!(
+            "    # runs: {{command: {{start: [./start, {name}], stop: [./stop, {name}], status: [./status, {name}]}}}}"
+        ));
         line("    serves: {openai: {server: vllm}} # TODO which server: health, identity and metrics are asked in its way".to_owned());
         line("    endpoints: {target_group: balancer}".to_owned());
     }
@@ -137,30 +154,50 @@ fn from_listener(arn: &Arn, listener: &str, host: &str, found: &Survey) -> Strin
     line("  balancer:".to_owned());
     line("    alb:".to_owned());
     if found.is_default {
-        line(format!("      # no rule of this listener names {host}: its default action answers, and everything else that no rule matches"));
+        line(format!(
+            "      # no rule of this listener names {host}: its default action answers, and everything else that no rule matches"
+        ));
         line(format!("      listener: {listener}"));
         line("      rule: default".to_owned());
     } else {
         let path = found.path.as_ref().map(|path| format!(", path: \"{path}\"")).unwrap_or_default();
         line(format!("      rule: {{listener: \"{listener}\", host: {host}{path}}}"));
     }
-    let group = |n: usize, letter: &str| found.groups.get(n).map_or_else(|| format!("TODO-{service}-{letter}"), |g| g.name.clone());
+    let group = |n: usize, letter: &str| {
+        found.groups.get(n).map_or_else(|| format!("TODO-{service}-{letter}"), |g| g.name.clone())
+    };
     let weights: Vec<_> = found.groups.iter().map(|g| format!("{} {}", g.name, g.weight)).collect();
-    line(format!("      target_groups: {{a: {}, b: {}}} # on the rule now: {}", group(0, "a"), group(1, "b"), weights.join(", ")));
+    line(format!(
+        "      target_groups: {{a: {}, b: {}}} # on the rule now: {}",
+        group(0, "a"),
+        group(1, "b"),
+        weights.join(", ")
+    ));
     if let Some(extra) = found.groups.get(2) {
-        line(format!("      # TODO the rule forwards to more than two groups ({} too): a plan has two environments", extra.name));
+        line(format!(
+            "      # TODO the rule forwards to more than two groups ({} too): a plan has two environments",
+            extra.name
+        ));
     }
     if let Some(sticky_s) = found.sticky_s {
         line(format!("      # a cookie keeps clients where they are for {sticky_s} s, whatever the weights"));
     }
     let scheme = found.protocol.to_ascii_lowercase();
-    let port = if matches!((scheme.as_str(), found.port), ("https", 443) | ("http", 80)) { String::new() } else { format!(":{}", found.port) };
+    let port = if matches!((scheme.as_str(), found.port), ("https", 443) | ("http", 80)) {
+        String::new()
+    } else {
+        format!(":{}", found.port)
+    };
     line(String::new());
-    line(format!("witness: {{url: \"{scheme}://{host}{port}/v1/chat/completions\"}} # asks through the front door during the whole run"));
+    line(format!(
+        "witness: {{url: \"{scheme}://{host}{port}/v1/chat/completions\"}} # asks through the front door during the whole run"
+    ));
     line(String::new());
     line("steps:".to_owned());
     line("  # - provision: next # once `runs` says how".to_owned());
-    line("  - attach: {environment: next, router: balancer} # weight 0, so that its health is checked at all".to_owned());
+    line(
+        "  - attach: {environment: next, router: balancer} # weight 0, so that its health is checked at all".to_owned(),
+    );
     line("  - check: next # a completion from the right model, three times in a row".to_owned());
     line("  - swap: {router: balancer}".to_owned());
     line("  - verify: {router: balancer}".to_owned());

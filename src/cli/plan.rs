@@ -11,7 +11,6 @@ use super::desk::Desk;
 use super::opening::PlanFile;
 use super::preview::{Preview, Row, Subject, lengths, preview};
 use super::situation::{self, Situation};
-use crate::report::table::{table, wrap};
 use super::{Exit, Failure, backends};
 use crate::ids::{EnvironmentName, RouterName};
 use crate::journal::store::Store;
@@ -21,6 +20,7 @@ use crate::plan::graph::Section;
 use crate::plan::model::{Release, Runs};
 use crate::plan::resolve::Resolved;
 use crate::providers::Trap;
+use crate::report::table::{table, wrap};
 use crate::steps::Verdict;
 use crate::units::{clock_time, rounded};
 
@@ -40,7 +40,7 @@ pub(super) struct Plan {
 }
 
 /// Widths: step, now, will be, takes, way back. With the gaps as wide as a terminal of 120 columns.
-const CAPS: [usize; 5] = [22, 26, 36, 8, 20];
+const CAPS: [usize; 5] = [22, 26, 34, 8, 26];
 
 impl Plan {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -54,8 +54,13 @@ impl Plan {
         let opened = backends::open(&file.plan, &desk);
         let situation = situation::look(&file.plan, &opened, &desk).await?;
         if let Some(Verdict::Yes { evidence, .. }) = already_live(&file, &opened, &situation).await {
-            desk.show(&format!("{} serves {} already ({evidence}); a deploy would do nothing", situation.live, file.plan.release.model));
-            desk.result(&json!({ "type": "preview", "version": 1, "changes": false, "live": situation.live, "exit": 0 }));
+            desk.show(&format!(
+                "{} serves {} already ({evidence}); a deploy would do nothing",
+                situation.live, file.plan.release.model
+            ));
+            desk.result(
+                &json!({ "type": "preview", "version": 1, "changes": false, "live": situation.live, "exit": 0 }),
+            );
             return Ok(Exit::Done);
         }
         let traps = situation::traps(&opened, &situation).await?;
@@ -64,15 +69,29 @@ impl Plan {
         let ready = backends::with_environments(opened, &resolved, &desk);
         let graph = compile(&resolved, &ready).map_err(|errors| super::deploy::not_compiled(&file, &errors))?;
         let unasked = self.unasked(&resolved, &desk);
-        let (lengths, digest) = (lengths(&records.into_iter().map(|(r, _)| r).collect::<Vec<_>>()), situation.digest(&file.digest));
-        let subject = Subject { resolved: &resolved, backends: &ready, graph: &graph, lengths: &lengths, unasked: &unasked };
+        let (lengths, digest) =
+            (lengths(&records.into_iter().map(|(r, _)| r).collect::<Vec<_>>()), situation.digest(&file.digest));
+        let subject =
+            Subject { resolved: &resolved, backends: &ready, graph: &graph, lengths: &lengths, unasked: &unasked };
         let preview = preview(&subject, &desk).await?;
-        let told = Told { file: &file, resolved: &resolved, ready: &ready, situation: &situation, traps: &traps, preview: &preview, digest: &digest };
+        let told = Told {
+            file: &file,
+            resolved: &resolved,
+            ready: &ready,
+            situation: &situation,
+            traps: &traps,
+            preview: &preview,
+            digest: &digest,
+        };
         told.show(&desk);
         desk.result(&told.json(&desk));
         if let Some(row) = preview.rows.iter().find(|row| row.refused.is_some()) {
             let why = row.refused.clone().unwrap_or_default();
-            return Err(Failure::new(Exit::Usage, format!("step `{}` ({}) could not be carried out: {why}", row.id, row.title)).detail("nothing was changed"));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("step `{}` ({}) could not be carried out: {why}", row.id, row.title),
+            )
+            .detail("nothing was changed"));
         }
         Ok(if self.detailed_exitcode { Exit::Changes } else { Exit::Done })
     }
@@ -99,7 +118,11 @@ struct Told<'a> {
 impl Told<'_> {
     fn show(&self, desk: &Desk) {
         let Resolved { live, next, was, plan, .. } = self.resolved;
-        desk.show(&format!("modelswap plan {}   read {}; nothing was changed", self.file.path.display(), clock_time(desk.clock.now())));
+        desk.show(&format!(
+            "modelswap plan {}   read {}; nothing was changed",
+            self.file.path.display(),
+            clock_time(desk.clock.now())
+        ));
         let was = was.as_ref().map_or_else(|| "says nothing of what it serves".to_owned(), named);
         desk.show(&format!("from {live} {was} (live)   to {next} {}", named(&plan.release)));
         for (name, router) in &self.ready.routers {
@@ -108,7 +131,8 @@ impl Told<'_> {
             }
         }
         desk.show("");
-        let (deploy, finalize): (Vec<_>, Vec<_>) = self.preview.rows.iter().partition(|row| row.section == Section::Deploy);
+        let (deploy, finalize): (Vec<_>, Vec<_>) =
+            self.preview.rows.iter().partition(|row| row.section == Section::Deploy);
         let mut rows = vec![["step", "now", "will be", "takes", "way back from here"].map(str::to_owned).to_vec()];
         rows.extend(deploy.iter().chain(&finalize).map(|row| cells(row)));
         // One table, so that both parts have the same columns; what stands between its rows is put in afterwards.
@@ -141,7 +165,12 @@ impl Told<'_> {
         let Some(after) = self.resolved.plan.finalize.as_ref().map(|f| f.after) else {
             return format!("    ---- deploy ends {}; {live} stays up ----", self.ends(desk));
         };
-        format!("    ---- deploy ends {}; {live} stays up for {after}, then `modelswap finalize {}{}` ----", self.ends(desk), self.resolved.plan.service, desk.state_option)
+        format!(
+            "    ---- deploy ends {}; {live} stays up for {after}, then `modelswap finalize {}{}` ----",
+            self.ends(desk),
+            self.resolved.plan.service,
+            desk.state_option
+        )
     }
 
     fn ends(&self, desk: &Desk) -> String {
@@ -149,7 +178,10 @@ impl Told<'_> {
         if self.preview.ends_is_known {
             format!("about {} ({length} from now)", clock_time(self.preview.ends))
         } else {
-            format!("after {} at the earliest; how long it takes is known after the first run", clock_time(self.preview.ends))
+            format!(
+                "after {} at the earliest; how long it takes is known after the first run",
+                clock_time(self.preview.ends)
+            )
         }
     }
 
@@ -169,7 +201,13 @@ impl Told<'_> {
         for warning in &self.file.warnings {
             desk.show(&format!("! {}   {}: {}", warning.code, warning.path, warning.message));
         }
-        desk.show(&format!("digest {}   deploy exactly this: modelswap deploy {}{} --plan-digest {}", short(self.digest), self.file.path.display(), desk.state_option, short(self.digest)));
+        desk.show(&format!(
+            "digest {}   deploy exactly this: modelswap deploy {}{} --plan-digest {}",
+            short(self.digest),
+            self.file.path.display(),
+            desk.state_option,
+            short(self.digest)
+        ));
     }
 
     /// Both run until the old one is stopped: in words, and the sum.
@@ -179,7 +217,8 @@ impl Told<'_> {
         let Some(finalize) = &plan.finalize else {
             return Some((format!("{price:.2} an hour more, until somebody stops {live}"), None));
         };
-        let hours = (self.preview.ends.duration_since(desk.clock.now()) + finalize.after.signed()).as_secs_f64() / 3600.0;
+        let hours =
+            (self.preview.ends.duration_since(desk.clock.now()) + finalize.after.signed()).as_secs_f64() / 3600.0;
         let sum = hours * price;
         let at_least = if self.preview.ends_is_known { "" } else { "at least " };
         Some((format!("overlap {at_least}{hours:.1} h x {price:.2} = {sum:.2}"), Some(sum)))
@@ -214,7 +253,8 @@ impl Told<'_> {
                 "changes": row.changes, "way_back": row.back, "waits": row.waits, "refused": row.refused,
             })
         });
-        let registers: serde_json::Map<_, _> = self.situation.values.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
+        let registers: serde_json::Map<_, _> =
+            self.situation.values.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         json!({
             "type": "preview", "version": 1, "changes": true, "service": self.resolved.plan.service, "from": self.resolved.live, "to": self.resolved.next,
             "was": self.resolved.was, "release": self.resolved.plan.release, "registers": registers, "steps": rows.collect::<Vec<_>>(),

@@ -183,13 +183,27 @@ impl<'a> Walk<'a> {
         }
         let mut waits = Vec::new();
         if let Some(environment) = &shape.after_tail_of
-            && let Some(tail) = self.state.tails.iter().filter(|t| t.environment == *environment && t.until > start).max_by_key(|t| t.until)
+            && let Some(tail) = self
+                .state
+                .tails
+                .iter()
+                .filter(|t| t.environment == *environment && t.until > start)
+                .max_by_key(|t| t.until)
         {
             waits.push(format!("waits until {}: {}", clock_time(tail.until), tail.why));
             start = tail.until;
         }
         let run = self.state.run.clone();
-        let cx = Cx { step: &shape.id, run: &run, now: start, since: start, ours: &[], state: &self.state, approved_by: None, unproven: false };
+        let cx = Cx {
+            step: &shape.id,
+            run: &run,
+            now: start,
+            since: start,
+            ours: &[],
+            state: &self.state,
+            approved_by: None,
+            unproven: false,
+        };
         let (foreseen, refused) = match node.step.foresee(&self.held, &cx).await {
             Ok(foreseen) => (foreseen, None),
             Err(error) => (Foreseen::default(), Some(error.to_string())),
@@ -211,9 +225,17 @@ impl<'a> Walk<'a> {
         }
         for tail in &foreseen.tails {
             let left = rounded(tail.until.duration_since(start));
-            let moves = foreseen.change.as_ref().zip(shape.group.as_ref()).is_none_or(|(c, router)| self.leads(router, &c.before) != self.leads(router, &c.want));
+            let moves = foreseen
+                .change
+                .as_ref()
+                .zip(shape.group.as_ref())
+                .is_none_or(|(c, router)| self.leads(router, &c.before) != self.leads(router, &c.want));
             // A change of the TTL alone leads nobody away; it only takes that long to be known.
-            let what = if moves { format!("clients may still come to {}", tail.environment) } else { "caches may keep the old TTL".to_owned() };
+            let what = if moves {
+                format!("clients may still come to {}", tail.environment)
+            } else {
+                "caches may keep the old TTL".to_owned()
+            };
             waits.push(format!("then {what} for {left}: {}", tail.why));
         }
         let changes = foreseen.change.as_ref().is_none_or(|c| c.before != c.want) && shape.effect;
@@ -240,12 +262,18 @@ impl<'a> Walk<'a> {
         if let Some(key) = &prepared.key {
             self.held.insert(key.clone(), prepared.want.clone());
         }
-        let tails: Vec<_> = foreseen.tails.iter().cloned().map(|mut tail| {
-            tail.until += end.duration_since(start);
-            tail
-        }).collect();
+        let tails: Vec<_> = foreseen
+            .tails
+            .iter()
+            .cloned()
+            .map(|mut tail| {
+                tail.until += end.duration_since(start);
+                tail
+            })
+            .collect();
         if let Some(router) = &shape.group {
-            let moved = self.moved.entry(router.clone()).or_insert_with(|| (prepared.before.clone(), prepared.want.clone()));
+            let moved =
+                self.moved.entry(router.clone()).or_insert_with(|| (prepared.before.clone(), prepared.want.clone()));
             moved.1 = prepared.want.clone();
             if let Some(last) = tails.iter().map(|t| t.until).max() {
                 self.follow.insert(router.clone(), rounded(last.duration_since(end)));
@@ -280,7 +308,8 @@ impl<'a> Walk<'a> {
 
     /// What a register is called on this screen.
     fn label(&self, key: &str) -> String {
-        let environments = self.subject.backends.environments.iter().map(|(name, register)| (name.to_string(), register.key()));
+        let environments =
+            self.subject.backends.environments.iter().map(|(name, register)| (name.to_string(), register.key()));
         let routers = self.subject.backends.routers.iter().map(|(name, router)| (name.to_string(), router.key()));
         let named = environments.chain(routers).find(|(_, known)| known == key).map(|(name, _)| name);
         named.unwrap_or_else(|| key.rsplit(' ').next().unwrap_or(key).to_owned())
@@ -288,7 +317,9 @@ impl<'a> Walk<'a> {
 
     /// What it costs to go back from here: traffic first, and how long clients take to follow.
     fn way_back(&self) -> String {
-        let moved = || self.moved.iter().filter(|(router, (first, last))| self.leads(router, first) != self.leads(router, last));
+        let moved = || {
+            self.moved.iter().filter(|(router, (first, last))| self.leads(router, first) != self.leads(router, last))
+        };
         if let Some(slow) = &self.slow {
             return slow.clone();
         }
@@ -298,7 +329,7 @@ impl<'a> Walk<'a> {
         }
         let calls = if calls == 1 { "1 call".to_owned() } else { format!("{calls} calls") };
         match moved().filter_map(|(router, _)| self.follow.get(router)).max() {
-            Some(follow) => format!("{calls}, clients follow within {follow}"),
+            Some(follow) => format!("{calls}, seen within {follow}"),
             None => calls,
         }
     }

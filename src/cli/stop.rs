@@ -45,54 +45,91 @@ impl Stop {
         let (store, log) = desk.log(&service).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
         let Some(run) = log.newest() else {
-            return Err(Failure::new(Exit::Usage, format!("{service} has no run, so nothing is known of {}", self.environment)));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{service} has no run, so nothing is known of {}", self.environment),
+            ));
         };
         let past = recall(run, &desk)?;
         self.refuse(run, &log, &past, &service, &desk).await?;
         let register = past.backends.environments.get(&self.environment).expect("BUG: refused without it");
-        let live = register.read().await.map_err(|e| Failure::new(Exit::Unknown, e.to_string()).detail("nothing was done"))?;
+        let live =
+            register.read().await.map_err(|e| Failure::new(Exit::Unknown, e.to_string()).detail("nothing was done"))?;
         if serde_json::from_value::<Running>(live).ok() == Some(Running::Stopped) {
             desk.tell(&format!("{} is stopped already; nothing was done", self.environment));
             desk.result(&serde_json::json!({ "type": "finished", "outcome": "already", "exit": 0 }));
             return Ok(Exit::Done);
         }
-        let kept = matches!(run.outcome, Some(Outcome::RolledBack { .. })) && run.has_effects() && self.environment == past.resolved.next;
-        if kept { go_on_with_rollback(store, log, &past, &desk).await } else { self.stop_in_a_run(store, log, past, &desk).await }
+        let kept = matches!(run.outcome, Some(Outcome::RolledBack { .. }))
+            && run.has_effects()
+            && self.environment == past.resolved.next;
+        if kept {
+            go_on_with_rollback(store, log, &past, &desk).await
+        } else {
+            self.stop_in_a_run(store, log, past, &desk).await
+        }
     }
 
     /// Everything that speaks against it.
-    async fn refuse(&self, run: &RunState, log: &Log, past: &Past, service: &ServiceName, desk: &Desk) -> Result<(), Failure> {
+    async fn refuse(
+        &self,
+        run: &RunState,
+        log: &Log,
+        past: &Past,
+        service: &ServiceName,
+        desk: &Desk,
+    ) -> Result<(), Failure> {
         let (environment, at, plan) = (&self.environment, &desk.state_option, &past.resolved.plan);
         let names: Vec<_> = plan.environments.keys().map(EnvironmentName::to_string).collect();
         if !plan.environments.contains_key(environment) {
-            return Err(Failure::new(Exit::Usage, format!("{service} has no environment `{environment}`; nothing was done"))
-                .hint(format!("it has: {}", names.join(", "))));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{service} has no environment `{environment}`; nothing was done"),
+            )
+            .hint(format!("it has: {}", names.join(", "))));
         }
         if !past.backends.environments.contains_key(environment) {
-            return Err(Failure::new(Exit::Usage, format!("the plan of {service} does not say how `{environment}` is stopped (`runs`); nothing was done"))
-                .hint("stop it where it was started"));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("the plan of {service} does not say how `{environment}` is stopped (`runs`); nothing was done"),
+            )
+            .hint("stop it where it was started"));
         }
         if super::deploy::is_unfinished(run) {
-            return Err(Failure::new(Exit::Held, format!("run {} of {service} is unfinished and may need `{environment}`; nothing was done", run.run))
-                .hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}")));
+            return Err(Failure::new(
+                Exit::Held,
+                format!("run {} of {service} is unfinished and may need `{environment}`; nothing was done", run.run),
+            )
+            .hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}")));
         }
         for (name, value) in situation::read_all(&past.backends).await? {
             let Some(router) = past.backends.routers.get(&name) else { continue };
             let leads = router.split(&value);
             if leads.as_ref().is_none_or(|split| split.share(environment) > 0) {
-                return Err(Failure::new(Exit::NotPermitted, format!("`{name}` sends traffic to `{environment}`: {}; nothing was done", router.show(&value)))
-                    .hint(format!("move the traffic first: modelswap rollback {service}{at}, or deploy the next release")));
+                return Err(Failure::new(
+                    Exit::NotPermitted,
+                    format!("`{name}` sends traffic to `{environment}`: {}; nothing was done", router.show(&value)),
+                )
+                .hint(format!(
+                    "move the traffic first: modelswap rollback {service}{at}, or deploy the next release"
+                )));
             }
         }
         let tails = log.runs.iter().flat_map(|run| &run.tails).filter(|t| t.environment == *environment);
         if let Some(tail) = tails.max_by_key(|t| t.until).filter(|t| t.until > desk.clock.now()) {
-            return Err(Failure::new(Exit::NotPermitted, format!("clients may still come to `{environment}` until {}; nothing was done", clock_time(tail.until)))
-                .detail(format!("{} ({})", tail.why, "answers that are cached still lead there"))
-                .hint(format!("type it again then: modelswap stop {service} {environment}{at}")));
+            return Err(Failure::new(
+                Exit::NotPermitted,
+                format!("clients may still come to `{environment}` until {}; nothing was done", clock_time(tail.until)),
+            )
+            .detail(format!("{} ({})", tail.why, "answers that are cached still lead there"))
+            .hint(format!("type it again then: modelswap stop {service} {environment}{at}")));
         }
         if run.outcome == Some(Outcome::Deployed) && *environment == past.resolved.live && plan.finalize.is_some() {
-            return Err(Failure::new(Exit::NotPermitted, format!("`{environment}` is the quick way back of run {}; nothing was done", run.run))
-                .hint(format!("modelswap finalize {service}{at} --now   drains and stops it, as the plan says")));
+            return Err(Failure::new(
+                Exit::NotPermitted,
+                format!("`{environment}` is the quick way back of run {}; nothing was done", run.run),
+            )
+            .hint(format!("modelswap finalize {service}{at} --now   drains and stops it, as the plan says")));
         }
         Ok(())
     }
@@ -114,7 +151,8 @@ impl Stop {
         resolved.plan.finalize = Some(Finalize { after: Span::ZERO, steps });
         let ready = backends::with_environments(past.backends, &resolved, desk);
         let graph = compile(&resolved, &ready).map_err(|errors| {
-            let failure = Failure::new(Exit::Usage, format!("`{}` cannot be stopped; nothing was done", self.environment));
+            let failure =
+                Failure::new(Exit::Usage, format!("`{}` cannot be stopped; nothing was done", self.environment));
             errors.iter().fold(failure, |failure, error| failure.detail(error.to_string()))
         })?;
         let now = desk.clock.now();

@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::args::{Common, VarArgs};
 use super::desk::Desk;
 use super::opening::PlanFile;
-use crate::report::table::table;
 use super::{Exit, Failure, backends};
 use crate::ids::RouterName;
 use crate::journal::log::Log;
@@ -19,6 +18,7 @@ use crate::plan::model::Router;
 use crate::probes::propagation::{Round, Seen, ServerLine};
 use crate::providers::Split;
 use crate::providers::erased::AnyRouter;
+use crate::report::table::table;
 use crate::steps::propagation::Propagated;
 use crate::units::{Span, clock_time};
 
@@ -74,14 +74,28 @@ impl Verify {
         Ok(exit)
     }
 
-    async fn watched<'a>(&self, file: &PlanFile, opened: &'a Backends, log: &Log, desk: &Desk) -> Result<Vec<Watched<'a>>, Failure> {
+    async fn watched<'a>(
+        &self,
+        file: &PlanFile,
+        opened: &'a Backends,
+        log: &Log,
+        desk: &Desk,
+    ) -> Result<Vec<Watched<'a>>, Failure> {
         let values = super::situation::read_all(opened).await?;
         let mut watched = Vec::new();
         for (name, router) in &opened.routers {
-            let (Some(Router::Route53(record)), Some(live)) = (file.plan.routers.get(name), values.get(name)) else { continue };
+            let (Some(Router::Route53(record)), Some(live)) = (file.plan.routers.get(name), values.get(name)) else {
+                continue;
+            };
             let Some(sees) = router.split(live).and_then(|s| s.only().cloned()) else {
-                return Err(Failure::new(Exit::Drift, format!("`{name}` leads somewhere that the plan does not name, or shares traffic: {}", router.show(live)))
-                    .detail("which answer is the right one cannot be said"));
+                return Err(Failure::new(
+                    Exit::Drift,
+                    format!(
+                        "`{name}` leads somewhere that the plan does not name, or shares traffic: {}",
+                        router.show(live)
+                    ),
+                )
+                .detail("which answer is the right one cannot be said"));
             };
             let old = match moved(log, router.as_ref()) {
                 Some((old, at)) => (old, at),
@@ -92,12 +106,25 @@ impl Verify {
                     (old.unwrap_or_else(|| live.clone()), Some(desk.clock.now()))
                 }
             };
-            let look = Propagated::new(Arc::clone(router), sees, record.propagation.clone(), opened.addresses.clone(), opened.resolvers.clone());
+            let look = Propagated::new(
+                Arc::clone(router),
+                sees,
+                record.propagation.clone(),
+                opened.addresses.clone(),
+                opened.resolvers.clone(),
+            );
             watched.push(Watched { name, router, look, live: live.clone(), old, round: None });
         }
         if watched.is_empty() {
-            return Err(Failure::new(Exit::Usage, format!("{} moves no DNS record, so there is no propagation to verify", file.path.display()))
-                .hint(format!("what clients of a balancer see: modelswap check {} --environment live{}", file.path.display(), desk.state_option)));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("{} moves no DNS record, so there is no propagation to verify", file.path.display()),
+            )
+            .hint(format!(
+                "what clients of a balancer see: modelswap check {} --environment live{}",
+                file.path.display(),
+                desk.state_option
+            )));
         }
         Ok(watched)
     }
@@ -161,5 +188,13 @@ impl Watched<'_> {
 fn row(kind: &str, line: &ServerLine) -> Vec<String> {
     let ttl = line.ttl_s.map_or_else(String::new, |ttl| ttl.to_string());
     let until = line.old_until.map(clock_time).unwrap_or_default();
-    vec![kind.to_owned(), line.server.clone(), line.answered.clone(), ttl, line.class.to_string(), line.clean_rounds.to_string(), until]
+    vec![
+        kind.to_owned(),
+        line.server.clone(),
+        line.answered.clone(),
+        ttl,
+        line.class.to_string(),
+        line.clean_rounds.to_string(),
+        until,
+    ]
 }

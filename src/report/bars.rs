@@ -66,8 +66,10 @@ impl Bars {
         self.steps.entry(step.clone()).or_insert_with(|| {
             let sign = if colour { "{spinner:.cyan}" } else { "{spinner}" };
             // The spinner keeps the column of `ok` and `!!`, and moves so that a person sees that it lives.
-            let style = ProgressStyle::with_template(&format!("{sign}  {{prefix:<{NAME}}} {{elapsed:>6}}   {{wide_msg}}"));
-            let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner()).tick_strings(&[".. ", " ..", ". .", ".. "]);
+            let style =
+                ProgressStyle::with_template(&format!("{sign}  {{prefix:<{NAME}}} {{elapsed:>6}}   {{wide_msg}}"));
+            let style =
+                style.unwrap_or_else(|_| ProgressStyle::default_spinner()).tick_strings(&[".. ", " ..", ". .", ".. "]);
             let bar = ProgressBar::new_spinner().with_style(style).with_prefix(step.to_string());
             let bar = match foot {
                 Some(foot) => all.insert_before(&foot.traffic, bar),
@@ -109,7 +111,11 @@ impl Bars {
 
     /// Everything that moves goes; what was printed stays.
     fn end(&mut self) {
-        let foot = self.foot.take().into_iter().flat_map(|f| [Some(f.traffic), f.witness].into_iter().flatten().chain(f.way_back));
+        let foot = self
+            .foot
+            .take()
+            .into_iter()
+            .flat_map(|f| [Some(f.traffic), f.witness].into_iter().flatten().chain(f.way_back));
         for bar in std::mem::take(&mut self.steps).into_values().chain(foot) {
             bar.finish_and_clear();
         }
@@ -215,9 +221,11 @@ impl Traffic {
         let resolved = &state.started.resolved;
         let live = resolved["live"].as_str().unwrap_or("?");
         let routers = resolved["plan"]["routers"].as_object().into_iter().flatten();
-        let named = routers.filter_map(|(name, router)| Some((key_of(router)?, (name.clone(), format!("all to {live}")))));
+        let named =
+            routers.filter_map(|(name, router)| Some((key_of(router)?, (name.clone(), format!("all to {live}")))));
         let mut traffic = Self(named.collect());
-        let mut begun: Vec<_> = state.steps.values().filter_map(|s| s.prepared.as_ref().map(|(p, at)| (*at, p, s.has_effect()))).collect();
+        let mut begun: Vec<_> =
+            state.steps.values().filter_map(|s| s.prepared.as_ref().map(|(p, at)| (*at, p, s.has_effect()))).collect();
         begun.sort_by_key(|(at, _, _)| *at);
         let mut said = std::collections::BTreeSet::new();
         for (_, prepared, in_place) in begun {

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::{Around, Reporter};
 use super::words::{Line, Mark, line};
+use super::{Around, Reporter};
 use crate::ids::StepId;
 use crate::journal::record::Record;
 use crate::journal::state::RunState;

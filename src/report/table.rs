@@ -10,7 +10,8 @@ pub fn table(rows: &[Vec<String>], caps: &[usize]) -> Vec<Vec<String>> {
     };
     let widths: Vec<usize> = (0..caps.len()).map(widest).collect();
     let line = |row: &Vec<Vec<String>>, at: usize| {
-        let parts = row.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", cell.get(at).map_or("", String::as_str)));
+        let parts =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{:<width$}", cell.get(at).map_or("", String::as_str)));
         parts.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     let height = |row: &Vec<Vec<String>>| row.iter().map(Vec::len).max().unwrap_or(0);

@@ -41,10 +41,15 @@ pub struct Group {
 /// When the listener cannot be read, or several rules name the host.
 pub async fn survey(clients: &std::sync::Arc<AwsClients>, listener: &str, host: &str) -> Result<Survey, ProviderError> {
     let (protocol, port, default_actions) = read_listener(clients, listener).await?;
-    let mut of_host: Vec<_> = rules(clients, listener).await?.into_iter().filter(|rule| values(rule, "host-header").iter().any(|v| v == host)).collect();
+    let mut of_host: Vec<_> = rules(clients, listener)
+        .await?
+        .into_iter()
+        .filter(|rule| values(rule, "host-header").iter().any(|v| v == host))
+        .collect();
     let rule = of_host.pop();
     if !of_host.is_empty() {
-        let why = format!("{} rules name {host}; write the one that is meant by hand, with its path", of_host.len() + 1);
+        let why =
+            format!("{} rules name {host}; write the one that is meant by hand, with its path", of_host.len() + 1);
         return Err(ProviderError::Rejected { call: format!("elbv2 DescribeRules of {listener}"), why });
     }
     let path = rule.as_ref().and_then(|rule| values(rule, "path-pattern").first().cloned());
@@ -54,7 +59,8 @@ pub async fn survey(clients: &std::sync::Arc<AwsClients>, listener: &str, host: 
     let mut groups = Vec::new();
     for (arn, weight) in weights {
         let members = Members::new(std::sync::Arc::clone(clients), arn.clone());
-        let targets = members.health().await?.into_iter().map(|((id, port), health)| (format!("{id}:{port}"), health)).collect();
+        let targets =
+            members.health().await?.into_iter().map(|((id, port), health)| (format!("{id}:{port}"), health)).collect();
         groups.push(Group { name: short_name(&arn).to_owned(), weight, targets });
     }
     groups.sort_by(|a, b| b.weight.cmp(&a.weight).then_with(|| a.name.cmp(&b.name)));
@@ -63,7 +69,14 @@ pub async fn survey(clients: &std::sync::Arc<AwsClients>, listener: &str, host: 
 
 async fn read_listener(clients: &AwsClients, listener: &str) -> Result<(String, u16, Vec<Action>), ProviderError> {
     let call = format!("elbv2 DescribeListeners {listener}");
-    let answer = clients.elbv2().await.describe_listeners().listener_arns(listener).send().await.map_err(|e| read_error(&call, &e))?;
+    let answer = clients
+        .elbv2()
+        .await
+        .describe_listeners()
+        .listener_arns(listener)
+        .send()
+        .await
+        .map_err(|e| read_error(&call, &e))?;
     let missing = ProviderError::Rejected { call, why: "there is no such listener".to_owned() };
     let found = answer.listeners().first().ok_or(missing)?;
     let protocol = found.protocol().map_or("HTTP", ProtocolEnum::as_str).to_owned();
@@ -90,7 +103,8 @@ async fn rules(clients: &AwsClients, listener: &str) -> Result<Vec<SdkRule>, Pro
 fn values(rule: &SdkRule, field: &str) -> Vec<String> {
     let of_field = rule.conditions().iter().filter(|c| c.field() == Some(field));
     let configured = of_field.flat_map(|c| {
-        let configured = c.host_header_config().map(|h| h.values()).or_else(|| c.path_pattern_config().map(|p| p.values()));
+        let configured =
+            c.host_header_config().map(|h| h.values()).or_else(|| c.path_pattern_config().map(|p| p.values()));
         configured.filter(|v| !v.is_empty()).unwrap_or_else(|| c.values()).to_vec()
     });
     configured.collect()
