@@ -40,7 +40,7 @@ impl Check {
         let desk = Desk::new(common, file.plan.state.as_deref())?;
         let resolved = self.resolve(&file, &desk).await?;
         let role = Role(self.environment.clone());
-        let environment = resolved.environment(&role).map_err(|why| self.unknown(&file, &why))?;
+        let environment = resolved.environment(&role).map_err(|why| unknown(&file, &why))?;
         let gates = gates(&resolved, &environment);
         // One step that asks everything. A single look proves once; only patience can ask for several in a row.
         let times = if self.within.is_some() { 3 } else { 1 };
@@ -97,12 +97,12 @@ impl Check {
         let situation = situation::look(&plan, &opened, desk).await?;
         Ok(Resolved { plan, live: situation.live, next: situation.next, was: situation.was, base })
     }
+}
 
-    fn unknown(&self, file: &PlanFile, why: &str) -> Failure {
-        let names: Vec<_> = file.plan.environments.keys().map(EnvironmentName::to_string).collect();
-        Failure::new(Exit::Usage, format!("{why}; nothing was asked"))
-            .hint(format!("--environment takes live, next, {}", names.join(", ")))
-    }
+fn unknown(file: &PlanFile, why: &str) -> Failure {
+    let names: Vec<_> = file.plan.environments.keys().map(EnvironmentName::to_string).collect();
+    Failure::new(Exit::Usage, format!("{why}; nothing was asked"))
+        .hint(format!("--environment takes live, next, {}", names.join(", ")))
 }
 
 /// The gates of every check step of an environment, in the order in which they are written.
@@ -113,7 +113,18 @@ fn gates(resolved: &Resolved, environment: &EnvironmentName) -> Vec<GateName> {
         match &step.action {
             Action::Parallel(branches) => open.extend(branches.iter().rev().flat_map(|b| b.0.iter().rev())),
             Action::Check(check) => found.extend(check.gates.iter().cloned()),
-            _ => {}
+            Action::Provision(_)
+            | Action::Attach(_)
+            | Action::LowerTtl(_)
+            | Action::RestoreTtl(_)
+            | Action::Swap(_)
+            | Action::Verify(_)
+            | Action::Bake(_)
+            | Action::Drain(_)
+            | Action::Teardown(_)
+            | Action::Run(_)
+            | Action::Approve(_)
+            | Action::Wait(_) => {}
         }
     }
     // The plan's gates are about the release; the environment that is live before it need not pass them.
@@ -122,11 +133,11 @@ fn gates(resolved: &Resolved, environment: &EnvironmentName) -> Vec<GateName> {
         return Vec::new();
     }
     let mut once = Vec::new();
-    found.into_iter().for_each(|gate| {
+    for gate in found {
         if !once.contains(&gate) {
             once.push(gate);
         }
-    });
+    }
     once
 }
 

@@ -55,10 +55,12 @@ impl Init {
             .create_new(true)
             .open(&self.file)
             .and_then(|mut file| file.write_all(text.as_bytes()));
-        written.map_err(|error| match error.kind() {
-            std::io::ErrorKind::AlreadyExists => self.exists(),
-            _ => Failure::new(Exit::Usage, format!("cannot write {}: {error}", self.file.display()))
-                .hint("name another file: modelswap init FILE"),
+        written.map_err(|error| {
+            if error.kind() == std::io::ErrorKind::AlreadyExists {
+                return self.exists();
+            }
+            Failure::new(Exit::Usage, format!("cannot write {}: {error}", self.file.display()))
+                .hint("name another file: modelswap init FILE")
         })?;
         let missing: Vec<_> = text
             .lines()

@@ -87,7 +87,18 @@ pub(super) fn lengths(records: &[Record]) -> BTreeMap<StepId, Span> {
                     lengths.insert(step.clone(), rounded(record.at.duration_since(*at)));
                 }
             }
-            _ => {}
+            Fact::RunStarted(_)
+            | Fact::Opened { .. }
+            | Fact::Attempt { .. }
+            | Fact::Applied { .. }
+            | Fact::Failed { .. }
+            | Fact::Unwinding { .. }
+            | Fact::Undone { .. }
+            | Fact::UndoFailed { .. }
+            | Fact::Observed { .. }
+            | Fact::Asked { .. }
+            | Fact::Interrupted { .. }
+            | Fact::Finished { .. } => {}
         }
     }
     lengths

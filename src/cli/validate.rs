@@ -21,7 +21,6 @@ pub(super) struct Validate {
 }
 
 impl Validate {
-    #[expect(clippy::unnecessary_wraps, reason = "every verb has this shape")]
     pub(super) fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
         for warning in &file.warnings {

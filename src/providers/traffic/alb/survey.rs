@@ -1,6 +1,8 @@
 //! What stands behind a host name on a listener, for a first plan. Reads only.
 
-use aws_sdk_elasticloadbalancingv2::types::{Action, ProtocolEnum, Rule as SdkRule};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, HostHeaderConditionConfig, PathPatternConditionConfig, ProtocolEnum, Rule as SdkRule,
+};
 
 use super::super::super::ProviderError;
 use super::super::super::aws::{AwsClients, read_error};
@@ -103,8 +105,10 @@ async fn rules(clients: &AwsClients, listener: &str) -> Result<Vec<SdkRule>, Pro
 fn values(rule: &SdkRule, field: &str) -> Vec<String> {
     let of_field = rule.conditions().iter().filter(|c| c.field() == Some(field));
     let configured = of_field.flat_map(|c| {
-        let configured =
-            c.host_header_config().map(|h| h.values()).or_else(|| c.path_pattern_config().map(|p| p.values()));
+        let configured = c
+            .host_header_config()
+            .map(HostHeaderConditionConfig::values)
+            .or_else(|| c.path_pattern_config().map(PathPatternConditionConfig::values));
         configured.filter(|v| !v.is_empty()).unwrap_or_else(|| c.values()).to_vec()
     });
     configured.collect()
