@@ -28,7 +28,8 @@ use crate::units::{clock_time, rounded};
 #[derive(Debug, Args)]
 pub(super) struct Plan {
     /// The plan
-    plan: PathBuf,
+    #[arg(value_name = "PLAN")]
+    file: PathBuf,
     #[command(flatten)]
     vars: VarArgs,
     /// Exit 10 when a deploy would change something, 0 when the release is live already
@@ -40,11 +41,11 @@ pub(super) struct Plan {
 }
 
 /// Widths: step, now, will be, takes, way back. With the gaps as wide as a terminal of 120 columns.
-const CAPS: [usize; 5] = [22, 26, 36, 8, 20];
+const CAPS: [usize; 5] = [22, 26, 34, 8, 26];
 
 impl Plan {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let file = PlanFile::read(&self.plan, &self.vars, common)?;
+        let file = PlanFile::read(&self.file, &self.vars, common)?;
         let desk = Desk::new(common, file.plan.state.as_deref())?;
         let loaded = Local::new(&desk.state, &file.plan.service).load().await;
         let (log, records) = loaded.map_err(|e| desk.cannot_keep(&e))?;
@@ -141,7 +142,9 @@ impl Told<'_> {
             if n == deploy.len() + 1 {
                 desk.show(&self.between(desk));
             }
-            lines.iter().for_each(|line| desk.show(line));
+            for line in &lines {
+                desk.show(line);
+            }
             self.below(n, desk);
         }
         if finalize.is_empty() {

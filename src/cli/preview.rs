@@ -87,7 +87,18 @@ pub(super) fn lengths(records: &[Record]) -> BTreeMap<StepId, Span> {
                     lengths.insert(step.clone(), rounded(record.at.duration_since(*at)));
                 }
             }
-            _ => {}
+            Fact::RunStarted(_)
+            | Fact::Opened { .. }
+            | Fact::Attempt { .. }
+            | Fact::Applied { .. }
+            | Fact::Failed { .. }
+            | Fact::Unwinding { .. }
+            | Fact::Undone { .. }
+            | Fact::UndoFailed { .. }
+            | Fact::Observed { .. }
+            | Fact::Asked { .. }
+            | Fact::Interrupted { .. }
+            | Fact::Finished { .. } => {}
         }
     }
     lengths
@@ -329,7 +340,7 @@ impl<'a> Walk<'a> {
         }
         let calls = if calls == 1 { "1 call".to_owned() } else { format!("{calls} calls") };
         match moved().filter_map(|(router, _)| self.follow.get(router)).max() {
-            Some(follow) => format!("{calls}, clients follow within {follow}"),
+            Some(follow) => format!("{calls}, seen within {follow}"),
             None => calls,
         }
     }
