@@ -1,6 +1,15 @@
 //! The cloud contract: each documented fact is stated once, over the real SDKs' clients, and run against the loopback
 //! cloud; the facts that moto gets right are run against moto as well. They could be run against a real account as they stand.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and tells people about it"
+)]
+
 // `cfg(test)` is always on here; it tells clippy that helpers are test code too.
 #[cfg(test)]
 mod support;

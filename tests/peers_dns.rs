@@ -2,6 +2,14 @@
 //!
 //! Real TTLs run out here, so these tests take as long as the TTLs they use: seconds.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and tells people about it"
+)]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test: whatever goes wrong here must stop it")]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,14 @@
 //! What a person sees for a mistake: the place, the source, what to do.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and tells people about it"
+)]
+
 use modelswap::plan::{Finding, Vars, parse};
 
 const GOOD: &str = include_str!("plan_cases/good.yaml");

@@ -1,5 +1,14 @@
 //! The schema that editors use and the parser agree on what a plan looks like; the generated pages are current.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and tells people about it"
+)]
+
 use std::path::Path;
 
 use modelswap::plan::{Vars, parse, reference, schema, tree};

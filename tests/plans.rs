@@ -1,5 +1,14 @@
 //! Every plan that is shown to anybody can be used as it is.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and tells people about it"
+)]
+
 use modelswap::plan::{Vars, parse};
 
 fn plans() -> Vec<(String, String)> {

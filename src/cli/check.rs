@@ -40,7 +40,7 @@ impl Check {
         let desk = Desk::new(common, file.plan.state.as_deref())?;
         let resolved = self.resolve(&file, &desk).await?;
         let role = Role(self.environment.clone());
-        let environment = resolved.environment(&role).map_err(|why| self.unknown(&file, &why))?;
+        let environment = resolved.environment(&role).map_err(|why| Self::unknown(&file, &why))?;
         let gates = gates(&resolved, &environment);
         // One step that asks everything. A single look proves once; only patience can ask for several in a row.
         let times = if self.within.is_some() { 3 } else { 1 };
@@ -98,7 +98,7 @@ impl Check {
         Ok(Resolved { plan, live: situation.live, next: situation.next, was: situation.was, host, base })
     }
 
-    fn unknown(&self, file: &PlanFile, why: &str) -> Failure {
+    fn unknown(file: &PlanFile, why: &str) -> Failure {
         let names: Vec<_> = file.plan.environments.keys().map(EnvironmentName::to_string).collect();
         Failure::new(Exit::Usage, format!("{why}; nothing was asked"))
             .hint(format!("--environment takes live, next, {}", names.join(", ")))

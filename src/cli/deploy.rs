@@ -251,7 +251,7 @@ pub(super) fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Fa
 /// `on_failure: ask`, with somebody there to be asked.
 async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failure> {
     let choices = ["leave it as it is", "roll everything back", "try the failed step again"];
-    let chosen = dialoguer::Select::new().with_prompt("a step failed; what now?").items(&choices).default(0).interact();
+    let chosen = dialoguer::Select::new().with_prompt("a step failed; what now?").items(choices).default(0).interact();
     match chosen {
         Ok(1) => rollback::Rollback::of(service).run(common).await,
         Ok(2) => {

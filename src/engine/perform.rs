@@ -135,7 +135,7 @@ impl Drive<'_> {
         let of_group = || ids.iter().filter_map(|id| state.step(id).prepared.as_ref().map(|(p, _)| p));
         let ours: Vec<Value> = of_group().flat_map(|p| [p.want.clone(), p.before.clone()]).collect();
         // Clients are led away from where the last of them led: what the first wanted may have led nobody anywhere.
-        let want = of_group().last().map_or(Value::Null, |last| last.want.clone());
+        let want = of_group().next_back().map_or(Value::Null, |last| last.want.clone());
         let prepared = Prepared { want, ..prepared };
         let deadline = self.clock.now() + node.within.signed();
         let outcome = self.undo_within(node, &prepared, since, &ours, deadline).await?;

@@ -1,6 +1,15 @@
 //! The providers' contract: what `Register` and `Router` promise, kept by each of them, on the loopback cloud and, where
 //! moto can be trusted, on moto.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and tells people about it"
+)]
+
 // `cfg(test)` is always on here; it tells clippy that helpers are test code too.
 #[cfg(test)]
 mod access;

@@ -5,6 +5,15 @@
 //! taking turns. With `MODELSWAP_CRASH=full` it is three plans, every record not written, half written and written, and each
 //! way on.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test stops at the first surprise, and tells people about it"
+)]
+
 #[path = "../rig/mod.rs"]
 mod rig;
 

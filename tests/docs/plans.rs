@@ -10,7 +10,7 @@ const GOOD: &str = include_str!("../../plans/demo.yaml");
 
 #[test]
 fn every_yaml_block_is_a_plan_or_a_part_of_one() {
-    let blocks: Vec<_> = pages().iter().flat_map(|page| page.blocks()).filter(|b| b.language == "yaml").collect();
+    let blocks: Vec<_> = pages().iter().flat_map(super::pages::Page::blocks).filter(|b| b.language == "yaml").collect();
     assert!(blocks.len() >= 3, "{}", blocks.len());
     for block in blocks {
         let text = whole(&block);

@@ -22,7 +22,7 @@ pub(crate) mod reference;
 const BINARY: &str = env!("CARGO_BIN_EXE_modelswap");
 
 /// Whatever takes longer hangs: the longest case takes some seconds on an idle machine.
-const ENDS_WITHIN: Duration = Duration::from_secs(120);
+const ENDS_WITHIN: Duration = Duration::from_mins(2);
 
 /// The plans that are shown to anybody.
 pub(crate) fn plans() -> Vec<PathBuf> {

@@ -68,7 +68,7 @@ impl Local {
         self.directory.join("reserve")
     }
 
-    fn io(&self, doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> StoreError {
         let place = path.display().to_string();
         move |error| StoreError::Io {
             doing,
@@ -83,7 +83,7 @@ impl Local {
         if self.made {
             return Ok(());
         }
-        create_durably(&self.directory).map_err(self.io("cannot create", &self.directory))?;
+        create_durably(&self.directory).map_err(Self::io("cannot create", &self.directory))?;
         self.refuse_strangers()?;
         match OpenOptions::new()
             .write(true)
@@ -93,7 +93,7 @@ impl Local {
             .and_then(|file| file.sync_all())
         {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-                return Err(self.io("cannot create", &self.journal)(error));
+                return Err(Self::io("cannot create", &self.journal)(error));
             }
             Ok(()) | Err(_) => {}
         }
@@ -103,14 +103,14 @@ impl Local {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => drop(std::fs::remove_file(&reserve)),
             Ok(()) | Err(_) => {}
         }
-        sync_directory(&self.directory).map_err(self.io("cannot sync", &self.directory))?;
+        sync_directory(&self.directory).map_err(Self::io("cannot sync", &self.directory))?;
         self.made = true;
         Ok(())
     }
 
     fn refuse_strangers(&self) -> Result<(), StoreError> {
         match std::fs::symlink_metadata(&self.directory).and_then(|meta| trusted(&meta)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(self.io("will not use", &self.directory)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Self::io("will not use", &self.directory)(error)),
             Ok(()) | Err(_) => Ok(()),
         }
     }
@@ -121,12 +121,12 @@ impl Local {
         match open_own(&self.journal, OpenOptions::new().read(true)) {
             Ok(mut file) => self.rest_of(&mut file),
             Err(error) if error.kind() == ErrorKind::NotFound && self.known.bytes == 0 => Ok(Vec::new()),
-            Err(error) => Err(self.io("cannot read", &self.journal)(error)),
+            Err(error) => Err(Self::io("cannot read", &self.journal)(error)),
         }
     }
 
     fn rest_of(&self, file: &mut File) -> Result<Vec<u8>, StoreError> {
-        let unreadable = |error| self.io("cannot read", &self.journal)(error);
+        let unreadable = |error| Self::io("cannot read", &self.journal)(error);
         let length = file.metadata().map_err(unreadable)?.len();
         if length < self.known.bytes {
             let why = format!("it ends there, and {} bytes of it were acknowledged", self.known.bytes);
@@ -177,13 +177,13 @@ impl Local {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => {
                     drop(std::fs::remove_file(&aside));
-                    return Err(self.io("cannot write", &aside)(error));
+                    return Err(Self::io("cannot write", &aside)(error));
                 }
                 Ok(()) => break,
             }
         }
         let cut = sync_directory(&self.directory).and_then(|()| file.set_len(end)).and_then(|()| file.sync_data());
-        cut.map_err(self.io("cannot repair", &self.journal))
+        cut.map_err(Self::io("cannot repair", &self.journal))
     }
 }
 
@@ -212,9 +212,9 @@ impl Store for Local {
         }
         self.create()?;
         let mut file = open_own(&self.journal, OpenOptions::new().read(true).append(true))
-            .map_err(self.io("cannot open", &self.journal))?;
+            .map_err(Self::io("cannot open", &self.journal))?;
         // Held until `file` is dropped; another process waits here, then sees what we wrote.
-        lock(&file).await.map_err(self.io("cannot lock", &self.journal))?;
+        lock(&file).await.map_err(Self::io("cannot lock", &self.journal))?;
         let seen = self.build_on(after);
         let newer = self.rest_of(&mut file)?;
         let (others, known) = self.payloads(&newer)?;
@@ -243,11 +243,11 @@ impl Store for Local {
             if let Err(e) = cut {
                 self.dead = Some(e.to_string());
             }
-            return Err(self.io("cannot write", &self.journal)(error));
+            return Err(Self::io("cannot write", &self.journal)(error));
         }
         if let Err(error) = file.sync_data() {
             self.dead = Some(error.to_string());
-            return Err(self.io("cannot sync", &self.journal)(error));
+            return Err(Self::io("cannot sync", &self.journal)(error));
         }
         self.known = Known { bytes: known.bytes + line.len() as u64, records: known.records + 1 };
         Ok(Appended::Yes)
@@ -265,7 +265,7 @@ impl Store for Local {
     async fn keep(&mut self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
         self.create()?;
         let blobs = self.directory.join("blobs");
-        create_durably(&blobs).map_err(self.io("cannot create", &blobs))?;
+        create_durably(&blobs).map_err(Self::io("cannot create", &blobs))?;
         let path = blobs.join(name);
         let write = || -> std::io::Result<()> {
             let mut file = tempfile::NamedTempFile::new_in(&blobs)?;
@@ -276,9 +276,9 @@ impl Store for Local {
         };
         // What is there may be altered, or its entry not durable yet: a crash came between the two.
         if self.fetch(name).is_err() {
-            write().map_err(self.io("cannot write", &path))?;
+            write().map_err(Self::io("cannot write", &path))?;
         }
-        sync_directory(&blobs).map_err(self.io("cannot sync", &blobs))
+        sync_directory(&blobs).map_err(Self::io("cannot sync", &blobs))
     }
 
     fn fetch(&self, name: &str) -> Result<Vec<u8>, StoreError> {
@@ -288,7 +288,7 @@ impl Store for Local {
         if !is_digest(name) {
             return Err(damaged("it is not named for its content"));
         }
-        let bytes = read_own(&path).map_err(self.io("cannot read", &path))?;
+        let bytes = read_own(&path).map_err(Self::io("cannot read", &path))?;
         if digest(&bytes) == name { Ok(bytes) } else { Err(damaged("its content does not match its name")) }
     }
 

@@ -257,7 +257,7 @@ impl World {
         if live != want && live != before {
             return failed(id, FailureKind::Drift);
         }
-        self.change(register, want);
+        self.change(register, &want);
         if fault == Some(Fault::LostAfter) {
             return failed(id, FailureKind::Unknown);
         }
@@ -282,7 +282,7 @@ impl World {
                 _ => None,
             };
             if one.failed.is_none() {
-                self.change(register, before);
+                self.change(register, &before);
                 return (Some(Fact::Applied { step: first.clone(), receipt: Value::Null }), false);
             }
         }
@@ -297,12 +297,12 @@ impl World {
     }
 
     /// The world changes; what must be true of it at every moment is checked here, whoever decided it.
-    fn change(&mut self, register: &'static str, to: Value) {
+    fn change(&mut self, register: &'static str, to: &Value) {
         let from = std::mem::replace(self.registers.get_mut(register).unwrap(), to.clone());
-        if from == to {
+        if from == *to {
             return;
         }
-        for tail in self.tails(&from, &to) {
+        for tail in self.tails(&from, to) {
             self.clients.insert(tail.environment.to_string(), tail.until);
         }
         claims::of_world(self, register);

@@ -87,7 +87,7 @@ impl Alb {
         let call = self.call("DescribeTags");
         let answer = self.clients.elbv2().await?.describe_tags().resource_arns(arn).send().await;
         let answer = answer.map_err(|e| read_error(&call, &e))?;
-        let tags = answer.tag_descriptions().iter().flat_map(|d| d.tags());
+        let mut tags = answer.tag_descriptions().iter().flat_map(|d| d.tags());
         let manager = |tag: &aws_sdk_elasticloadbalancingv2::types::Tag| {
             let (key, value) = (tag.key().unwrap_or_default(), tag.value().unwrap_or_default());
             match key {
@@ -100,6 +100,6 @@ impl Alb {
                 _ => None,
             }
         };
-        Ok(tags.filter_map(manager).next())
+        Ok(tags.find_map(manager))
     }
 }
