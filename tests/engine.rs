@@ -44,6 +44,7 @@ impl Clock for Paused {
 struct Nobody;
 
 impl Reporter for Nobody {
+    fn begin(&mut self, _: &modelswap::report::Around, _: &RunState) {}
     fn record(&mut self, _: &Record, _: &RunState) {}
     fn progress(&mut self, _: &StepId, _: &str, _: Timestamp) {}
 }

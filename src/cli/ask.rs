@@ -40,7 +40,7 @@ impl Approve {
         let past = recall(run, &desk)?;
         let approvals: Vec<&StepId> =
             past.graph.nodes.iter().filter(|n| n.asks_a_person()).map(|n| &n.shape.id).collect();
-        let names = approvals.iter().map(|id| id.to_string()).collect::<Vec<_>>().join(", ");
+        let names = approvals.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         if approvals.is_empty() {
             return Err(Failure::new(
                 Exit::Usage,

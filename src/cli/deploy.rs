@@ -18,7 +18,7 @@ use crate::journal::log::Log;
 use crate::journal::state::{Goal, RunState};
 use crate::journal::store::Store;
 use crate::journal::writer::{Journal, free};
-use crate::plan::compile::compile;
+use crate::plan::compile::{Backends, PlanError, compile};
 use crate::plan::model::OnFailure;
 use crate::plan::resolve::{FORMAT, Resolved};
 use crate::steps::Verdict;
@@ -114,8 +114,13 @@ impl Deploy {
         if let Some(digest) = &self.plan_digest {
             situation::refuse_stale(digest, &file.digest, &situation)?;
         }
-        if let Some(done) = Self::already(&file, &opened, &situation, &desk).await {
-            return Ok(done);
+        if let Some(Verdict::Yes { evidence, .. }) = already_live(&file, &opened, &situation).await {
+            desk.tell(&format!(
+                "{} serves {} already ({evidence}); nothing was done",
+                situation.live, file.plan.release.model
+            ));
+            desk.result(&json!({ "type": "finished", "outcome": "already", "live": situation.live, "exit": 0 }));
+            return Ok(Exit::Done);
         }
         refuse_unfinalized(&log.runs, &file, &desk)?;
         let traps = situation::traps(&opened, &situation).await?;
@@ -136,11 +141,7 @@ impl Deploy {
             base: file.base.clone(),
         };
         let ready = backends::with_environments(opened, &resolved, &desk);
-        let graph = compile(&resolved, &ready).map_err(|errors| {
-            let failure =
-                Failure::new(Exit::Usage, format!("{} cannot be carried out; nothing was done", file.path.display()));
-            errors.iter().fold(failure, |failure, error| failure.detail(error.to_string()))
-        })?;
+        let graph = compile(&resolved, &ready).map_err(|errors| not_compiled(&file, &errors))?;
         if let Some(until) = &self.until
             && !graph.nodes.iter().any(|n| n.shape.id == *until)
         {
@@ -194,28 +195,6 @@ impl Deploy {
             desk.real_sleep(std::time::Duration::from_millis(500)).await;
         }
     }
-
-    /// The live environment proves the release: there is nothing to do.
-    async fn already(
-        file: &PlanFile,
-        opened: &crate::plan::compile::Backends,
-        situation: &Situation,
-        desk: &Desk,
-    ) -> Option<Exit> {
-        let release = &file.plan.release;
-        let says_so = situation.was.as_ref().is_some_and(|was| {
-            was.model == release.model && (release.revision.is_none() || was.revision == release.revision)
-        });
-        if !says_so {
-            return None;
-        }
-        let Verdict::Yes { evidence, .. } = opened.servers.get(&situation.live)?.prove(Some(release)).await else {
-            return None;
-        };
-        desk.tell(&format!("{} serves {} already ({evidence}); nothing was done", situation.live, release.model));
-        desk.result(&json!({ "type": "finished", "outcome": "already", "live": situation.live, "exit": 0 }));
-        Some(Exit::Done)
-    }
 }
 
 fn ask(resolved: &Resolved) -> Result<(), Failure> {
@@ -238,7 +217,26 @@ fn ask(resolved: &Resolved) -> Result<(), Failure> {
         }
     }
 }
-fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
+
+/// What the live environment proves of the release, if it says that it serves it: yes means that there is nothing to do.
+pub(super) async fn already_live(file: &PlanFile, opened: &Backends, situation: &Situation) -> Option<Verdict> {
+    let release = &file.plan.release;
+    let says_so = situation.was.as_ref().is_some_and(|was| {
+        was.model == release.model && (release.revision.is_none() || was.revision == release.revision)
+    });
+    if !says_so {
+        return None;
+    }
+    Some(opened.servers.get(&situation.live)?.prove(Some(release)).await)
+}
+
+/// Everything that keeps a plan from being carried out.
+pub(super) fn not_compiled(file: &PlanFile, errors: &[PlanError]) -> Failure {
+    let failure = Failure::new(Exit::Usage, format!("{} cannot be carried out; nothing was done", file.path.display()));
+    errors.iter().fold(failure, |failure, error| failure.detail(error.to_string()))
+}
+
+pub(super) fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
     let (service, at) = (&file.plan.service, &desk.state_option);
     let why = match &run.outcome {
         Some(Outcome::Held { why, .. }) => format!("it is held: {why}"),

@@ -133,16 +133,26 @@ impl Desk {
     }
 
     /// Who tells what happens.
-    pub(super) fn reporter(&self) -> Box<dyn Reporter> {
+    pub(super) fn reporter(&self, witness: Option<report::bars::Witness>) -> Box<dyn Reporter> {
         let colour = colour(&self.common);
         let people: Box<dyn Reporter> = if self.interactive {
-            Box::new(report::bars::Bars::new(colour))
+            Box::new(report::bars::Bars::new(colour, witness))
         } else {
             Box::new(report::lines::Lines::new(colour, self.world.is_some()))
         };
         match self.common.output {
             Output::Human => people,
             Output::Json => Box::new(report::Both(people, Box::new(report::jsonl::JsonLines))),
+        }
+    }
+
+    /// What is told when a run of `service` begins here.
+    pub(super) fn around(&self, service: &ServiceName) -> report::Around {
+        report::Around {
+            by: self.actor.to_string(),
+            place: self.state.display().to_string(),
+            back: format!("modelswap rollback {service}{}", self.state_option),
+            lab: self.world.is_some(),
         }
     }
 

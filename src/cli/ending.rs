@@ -30,7 +30,9 @@ pub(super) async fn carry(journal: Journal, carry: &Carry<'_>, desk: &Desk) -> R
     let cancel = Cancel::default();
     let signals = tokio::spawn(hear(cancel.clone()));
     let witness = super::witness::Watching::start(carry.resolved, carry.backends, desk).await;
-    let mut drive = Drive::new(carry.graph, journal, desk.reporter(), Arc::clone(&desk.clock), cancel);
+    let mut reporter = desk.reporter(witness.as_ref().map(super::witness::Watching::says));
+    reporter.begin(&desk.around(&carry.resolved.plan.service), journal.state());
+    let mut drive = Drive::new(carry.graph, journal, reporter, Arc::clone(&desk.clock), cancel);
     drive.until = carry.until.clone();
     if let Some(witness) = &witness {
         drive.observe = Some(witness.observer());
@@ -89,6 +91,10 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
             desk.tell(&format!("{next} serves {}; {live} is gone, going back starts it again", plan.release.model));
             desk.tell(&format!("back: {back}"));
         }
+        // A run that moved no traffic has given none back either.
+        Outcome::RolledBack { why } if !moves_traffic(carry) => {
+            desk.tell(&format!("everything is as it was before the run, verified ({why})"))
+        }
         Outcome::RolledBack { why } => desk.tell(&format!("all traffic is on {live} again, verified ({why})")),
         Outcome::RollbackIncomplete { left, traffic_restored, .. } => {
             let traffic =
@@ -113,6 +119,10 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
     }
     desk.result(&object);
     exit
+}
+
+fn moves_traffic(carry: &Carry<'_>) -> bool {
+    carry.graph.nodes.iter().any(|node| node.shape.effect && node.shape.phase == crate::plan::graph::Phase::Traffic)
 }
 
 /// What the end means to whoever called. A rollback that was asked for is a success when it is complete.

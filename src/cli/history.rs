@@ -40,31 +40,31 @@ impl History {
                 desk.result(&json!({ "type": "verified", "service": service, "records": records.len(), "seq": head.seq, "hash": head.hash }));
                 continue;
             }
-            self.tell(&service, &log, &desk);
+            tell(&service, &log, &desk);
         }
         Ok(Exit::Done)
     }
+}
 
-    fn tell(&self, service: &ServiceName, log: &Log, desk: &Desk) {
-        for run in &log.runs {
-            let release = &run.started.resolved["plan"]["release"];
-            let (model, revision) = (release["model"].as_str().unwrap_or("?"), release["revision"].as_str());
-            let release = revision.map_or_else(|| model.to_owned(), |r| format!("{model} @{r}"));
-            let ways = |name: &str| run.started.resolved[name].as_str().unwrap_or("?").to_owned();
-            let took = rounded(run.last_at.duration_since(run.began.0)).to_string();
-            let (from, to, end) = (ways("live"), ways("next"), end(run, log));
-            desk.show(&format!(
-                "{}  {}  {service}  {from} -> {to}  {release}  {}  {took}  {end}",
-                date_time(run.began.0),
-                run.run,
-                run.began.1
-            ));
-            desk.result(&json!({
-                "type": "run", "version": 1, "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
-                "from": from, "to": to, "model": model, "revision": revision, "plan": run.started.plan_name, "digest": run.started.digest,
-                "end": end, "outcome": run.outcome,
-            }));
-        }
+fn tell(service: &ServiceName, log: &Log, desk: &Desk) {
+    for run in &log.runs {
+        let release = &run.started.resolved["plan"]["release"];
+        let (model, revision) = (release["model"].as_str().unwrap_or("?"), release["revision"].as_str());
+        let release = revision.map_or_else(|| model.to_owned(), |r| format!("{model} @{r}"));
+        let ways = |name: &str| run.started.resolved[name].as_str().unwrap_or("?").to_owned();
+        let took = rounded(run.last_at.duration_since(run.began.0)).to_string();
+        let (from, to, end) = (ways("live"), ways("next"), end(run, log));
+        desk.show(&format!(
+            "{}  {}  {service}  {from} -> {to}  {release}  {}  {took}  {end}",
+            date_time(run.began.0),
+            run.run,
+            run.began.1
+        ));
+        desk.result(&json!({
+            "type": "run", "version": 1, "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
+            "from": from, "to": to, "model": model, "revision": revision, "plan": run.started.plan_name, "digest": run.started.digest,
+            "end": end, "outcome": run.outcome,
+        }));
     }
 }
 

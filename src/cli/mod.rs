@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod args;
 mod ask;
 mod backends;
+mod check;
 mod completions;
 mod demo;
 mod deploy;
@@ -16,16 +17,21 @@ mod events;
 mod failure;
 mod finalize;
 mod history;
+mod init;
 mod lab;
 mod opening;
 mod past;
+mod plan;
+mod preview;
 mod resume;
 mod rollback;
 mod schema;
 mod situation;
 mod standing;
 mod status;
+mod stop;
 mod validate;
+mod verify;
 mod witness;
 
 pub use failure::{Exit, Failure};
@@ -42,6 +48,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// What a deploy would do, against the live world: now, afterwards, how long, and the way back; changes nothing
+    Plan(plan::Plan),
     /// Reach the plan's release, step by step; each step records its way back before it acts
     Deploy(deploy::Deploy),
     /// Run the recorded finalize steps: what burns the quick way back
@@ -60,6 +68,14 @@ enum Verb {
     Approve(ask::Approve),
     /// Ask a run to stop and hold; what was done stays in place
     Abort(ask::Abort),
+    /// Ask an environment's servers and the plan's gates, once or for a while; changes nothing
+    Check(check::Check),
+    /// Ask the name servers and resolvers what they answer for the plan's records; changes nothing
+    Verify(verify::Verify),
+    /// Drain and stop an environment that no router sends traffic to
+    Stop(stop::Stop),
+    /// Write a first plan, commented, from an existing listener if one is named
+    Init(init::Init),
     /// The whole story on loopback, with no account: A serves, clients send, B takes over, nothing is lost; then back
     Demo(demo::Demo),
     /// The loopback world, kept up for trying plans
@@ -104,6 +120,7 @@ pub fn main() -> ExitCode {
 async fn run(cli: &Cli) -> Result<Exit, Failure> {
     let common = &cli.common;
     match &cli.verb {
+        Verb::Plan(verb) => verb.run(common).await,
         Verb::Deploy(verb) => verb.run(common).await,
         Verb::Finalize(verb) => verb.run(common).await,
         Verb::Rollback(verb) => verb.run(common).await,
@@ -111,6 +128,10 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Demo(verb) => Box::pin(verb.run(common)).await,
         Verb::Lab(verb) => Box::pin(verb.run(common)).await,
         Verb::Validate(verb) => verb.run(common),
+        Verb::Check(verb) => verb.run(common).await,
+        Verb::Verify(verb) => verb.run(common).await,
+        Verb::Stop(verb) => verb.run(common).await,
+        Verb::Init(verb) => verb.run(common).await,
         Verb::Status(verb) => verb.run(common).await,
         Verb::History(verb) => verb.run(common).await,
         Verb::Events(verb) => verb.run(common).await,

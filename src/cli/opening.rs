@@ -56,7 +56,12 @@ impl PlanFile {
 
 fn text_of(path: &Path) -> Result<String, Failure> {
     let cannot = |why: String| Failure::new(Exit::Usage, format!("cannot read the plan {}: {why}", path.display()));
-    let meta = std::fs::metadata(path).map_err(|e| cannot(e.to_string()))?;
+    let meta = std::fs::metadata(path).map_err(|e| {
+        let failure = cannot(e.to_string());
+        // A first plan is what is missing most often.
+        let first = e.kind() == std::io::ErrorKind::NotFound;
+        if first { failure.hint(format!("write a first one: modelswap init {}", path.display())) } else { failure }
+    })?;
     if meta.is_dir() {
         return Err(cannot("it is a directory".to_owned()).hint(format!("name the file: {}/PLAN.yaml", path.display())));
     }

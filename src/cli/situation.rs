@@ -97,7 +97,16 @@ fn unreadable(name: &RouterName, error: &ProviderError) -> Failure {
         ProviderError::Rejected { .. } | ProviderError::Conflict { .. } => Exit::Usage,
         ProviderError::Busy { .. } | ProviderError::Unknown { .. } => Exit::Unknown,
     };
-    Failure::new(exit, format!("router `{name}`: {error}")).detail("nothing was done")
+    let text = error.to_string();
+    let (told, hint) = crate::providers::aws::split_hint(&text);
+    let failure = Failure::new(exit, format!("router `{name}`: {told}")).detail("nothing was done");
+    match (hint, error) {
+        (Some(hint), _) => failure.hint(hint),
+        (None, ProviderError::Busy { .. } | ProviderError::Unknown { .. }) => {
+            failure.hint("type it again; reading changes nothing")
+        }
+        (None, ProviderError::Rejected { .. } | ProviderError::Conflict { .. }) => failure,
+    }
 }
 
 /// What is known to hurt, of every router.

@@ -124,15 +124,15 @@ impl Status {
             match held.get(&router.key()) {
                 Some(should) if should.value == value => {}
                 Some(should) if !should.sure => {
-                    lines.push(format!("`{name}` holds {shows}; its last change was not answered"))
+                    lines.push(format!("`{name}` holds {shows}; its last change was not answered"));
                 }
                 Some(should) => {
-                    lines.push(format!("`{name}` holds {shows}, the journal says {}", router.show(&should.value)))
+                    lines.push(format!("`{name}` holds {shows}, the journal says {}", router.show(&should.value)));
                 }
                 // Never touched by this run: then it leads where everything led at its start.
                 None if router.split(&value).as_ref().and_then(|s| s.only()) == Some(&past.resolved.live) => {}
                 None => {
-                    lines.push(format!("`{name}` holds {shows}, and at the start it led to {}", past.resolved.live))
+                    lines.push(format!("`{name}` holds {shows}, and at the start it led to {}", past.resolved.live));
                 }
             }
         }
@@ -279,7 +279,7 @@ fn next(run: &RunState, log: &Log, past: &Past, desk: &Desk) -> Vec<String> {
             if runs {
                 vec![format!("modelswap stop {service} {next}{at}   it still runs, without traffic")]
             } else {
-                Vec::new()
+                vec!["nothing: all is as it was before the run".to_owned()]
             }
         }
     }

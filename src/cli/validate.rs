@@ -32,6 +32,8 @@ impl Validate {
                 &json!({ "type": "validated", "digest": file.digest, "findings": findings, "exit": 0 }),
             );
         } else {
+            let (steps, warnings) = (file.plan.steps.len(), file.warnings.len());
+            tell(&format!("{}: valid, {steps} steps, {warnings} warnings", file.path.display()));
         }
         Ok(Exit::Done)
     }

@@ -46,6 +46,15 @@ impl Watching {
         Some(Self { handle, latest, refresh })
     }
 
+    /// Says what was counted so far, for whoever watches.
+    pub(super) fn says(&self) -> crate::report::bars::Witness {
+        let latest = Arc::clone(&self.latest);
+        Box::new(move || {
+            let report = latest.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone();
+            crate::report::words::observed(&serde_json::to_value(report).unwrap_or_default())
+        })
+    }
+
     /// What is kept in the journal at the end of the run.
     pub(super) fn observer(&self) -> Observer {
         let latest = Arc::clone(&self.latest);

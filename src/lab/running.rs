@@ -92,9 +92,19 @@ impl World {
         Ok(world)
     }
 
-    /// Names that a rule answers for lead to its listener, as their alias records would lead there.
+    /// Names that a rule answers for lead to its listener, and so do names that are an alias of its balancer: the default rule
+    /// answers for any.
     fn name_doors(&self) {
         let cloud = self.cloud.lock();
+        for set in cloud.zones.values().flat_map(|zone| &zone.records) {
+            let Some(alias) = &set.alias else { continue };
+            let (name, target) = (set.name.trim_end_matches('.'), alias.dns_name.trim_end_matches('.'));
+            let behind =
+                |arn: &str| cloud.balancers.get(arn).is_some_and(|b| b.dns_name.trim_end_matches('.') == target);
+            for listener in cloud.listeners.values().filter(|l| behind(&l.balancer)) {
+                self.stand_ins.insert(name, listener.port, listener.socket);
+            }
+        }
         for rule in cloud.rules.values() {
             let Some(listener) = cloud.listeners.get(&rule.listener) else { continue };
             for host in rule.hosts.iter().filter(|host| !host.contains(['*', '?'])) {

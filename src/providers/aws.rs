@@ -1,15 +1,22 @@
-//! One way into AWS: configuration, clients without write retries, and what an SDK error means for us.
+//! One way into AWS: configuration, and clients that share connections.
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig, imds};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::OnceCell;
 
+pub use self::error::{read_error, split_hint, write_error};
 use super::ProviderError;
+
+mod error;
+mod http;
 
 /// How to reach AWS for one plan.
 #[derive(Debug, Clone, Default)]
@@ -24,65 +31,113 @@ pub struct AwsAccess {
     pub endpoint: Option<String>,
 }
 
-/// Clients of one account, made when first needed.
+/// Clients of one account, made when first needed. Each is made once: a client of the SDK has a connection pool of its own.
 #[derive(Debug, Default)]
 pub struct AwsClients {
     access: AwsAccess,
     config: OnceCell<SdkConfig>,
     account: OnceCell<()>,
+    route53: OnceCell<aws_sdk_route53::Client>,
+    elbv2: OnceCell<aws_sdk_elasticloadbalancingv2::Client>,
 }
 
 /// No AWS call of ours takes longer than this unless the network is gone.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// One attempt's part of it, so that a read whose answer is lost is asked again while there is time.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection may take to be made: far beyond any round trip on earth.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long the metadata service of a virtual machine is waited for. It answers within milliseconds where there is one;
+/// where there is none, this is how long somebody without credentials waits to be told so. The SDK's own limits are four
+/// attempts of two seconds.
+const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
+
 impl AwsClients {
     /// Clients for `access`; nothing is opened or read yet.
     pub fn new(access: AwsAccess) -> Self {
-        Self { access, config: OnceCell::new(), account: OnceCell::new() }
+        Self { access, ..Self::default() }
     }
 
-    async fn config(&self) -> &SdkConfig {
-        self.config
-            .get_or_init(|| async {
-                let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-                    .timeout_config(TimeoutConfig::builder().operation_timeout(CALL_TIMEOUT).build());
-                if let Some(region) = &self.access.region {
-                    loader = loader.region(Region::new(region.clone()));
-                }
-                if let Some(profile) = &self.access.profile {
-                    loader = loader.profile_name(profile);
-                }
-                if let Some(endpoint) = &self.access.endpoint {
-                    // The loopback world takes any signature; real credentials must not even be read for it.
-                    let nobody = aws_credential_types::Credentials::new("LAB", "LAB", None, None, "loopback world");
-                    loader = loader.endpoint_url(endpoint).credentials_provider(nobody);
-                }
-                loader.load().await
-            })
+    async fn config(&self) -> Result<&SdkConfig, ProviderError> {
+        self.config.get_or_try_init(|| self.load()).await
+    }
+
+    async fn load(&self) -> Result<SdkConfig, ProviderError> {
+        let http = http::shared(self.access.endpoint.is_some());
+        let region = self.region().await?;
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .operation_timeout(CALL_TIMEOUT);
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .timeout_config(timeouts.build())
+            .http_client(http.clone())
+            .region(region.clone());
+        if let Some(profile) = &self.access.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(endpoint) = &self.access.endpoint {
+            // The loopback world takes any signature; real credentials must not even be read for it.
+            let nobody = aws_credential_types::Credentials::new("LAB", "LAB", None, None, "loopback world");
+            return Ok(loader.endpoint_url(endpoint).credentials_provider(nobody).load().await);
+        }
+        let around = ProviderConfig::without_region().with_http_client(http).with_region(Some(region.clone()));
+        let metadata = imds::Client::builder()
+            .configure(&around)
+            .connect_timeout(METADATA_TIMEOUT)
+            .read_timeout(METADATA_TIMEOUT)
+            .operation_timeout(METADATA_TIMEOUT)
+            .max_attempts(1);
+        let mut credentials =
+            DefaultCredentialsChain::builder().configure(around).region(region).imds_client(metadata.build());
+        if let Some(profile) = &self.access.profile {
+            credentials = credentials.profile_name(profile);
+        }
+        Ok(loader.credentials_provider(credentials.build().await).load().await)
+    }
+
+    /// The plan's region, else the environment's, else the profile's. A machine is not asked where it stands: a plan that
+    /// means another region on another machine is nobody's wish.
+    async fn region(&self) -> Result<Region, ProviderError> {
+        if let Some(region) = &self.access.region {
+            return Ok(Region::new(region.clone()));
+        }
+        let mut profile = ProfileFileRegionProvider::builder();
+        if let Some(name) = &self.access.profile {
+            profile = profile.profile_name(name);
+        }
+        let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
+        let why = "none is named; set `aws: {region: ...}` in the plan, or AWS_REGION".to_owned();
+        chain.region().await.ok_or(ProviderError::Rejected { call: "finding the AWS region".to_owned(), why })
+    }
+
+    /// Route 53. Its reads are retried by the SDK; a write takes [`once`](Self::route53_once).
+    pub async fn route53(&self) -> Result<&aws_sdk_route53::Client, ProviderError> {
+        self.route53.get_or_try_init(|| async { Ok(aws_sdk_route53::Client::new(self.config().await?)) }).await
+    }
+
+    /// For each write to Route 53: a retry that nobody wrote down is a write that nobody can account for.
+    pub fn route53_once() -> aws_sdk_route53::config::Builder {
+        aws_sdk_route53::config::Builder::default()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(write_timeouts())
+    }
+
+    /// Load balancers. Reads are retried by the SDK; a write takes [`once`](Self::elbv2_once).
+    pub async fn elbv2(&self) -> Result<&aws_sdk_elasticloadbalancingv2::Client, ProviderError> {
+        self.elbv2
+            .get_or_try_init(|| async { Ok(aws_sdk_elasticloadbalancingv2::Client::new(self.config().await?)) })
             .await
     }
 
-    /// Route 53; reads are retried by the SDK, so use it for reads only.
-    pub async fn route53(&self) -> aws_sdk_route53::Client {
-        aws_sdk_route53::Client::new(self.config().await)
-    }
-
-    /// Route 53 for writes: a retry that nobody wrote down is a write that nobody can account for.
-    pub async fn route53_once(&self) -> aws_sdk_route53::Client {
-        let config = aws_sdk_route53::config::Builder::from(self.config().await).retry_config(RetryConfig::disabled());
-        aws_sdk_route53::Client::from_conf(config.build())
-    }
-
-    /// Load balancers; for reads.
-    pub async fn elbv2(&self) -> aws_sdk_elasticloadbalancingv2::Client {
-        aws_sdk_elasticloadbalancingv2::Client::new(self.config().await)
-    }
-
-    /// Load balancers; for writes.
-    pub async fn elbv2_once(&self) -> aws_sdk_elasticloadbalancingv2::Client {
-        let config = aws_sdk_elasticloadbalancingv2::config::Builder::from(self.config().await)
-            .retry_config(RetryConfig::disabled());
-        aws_sdk_elasticloadbalancingv2::Client::from_conf(config.build())
+    /// For each write to load balancers.
+    pub fn elbv2_once() -> aws_sdk_elasticloadbalancingv2::config::Builder {
+        aws_sdk_elasticloadbalancingv2::config::Builder::default()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(write_timeouts())
     }
 
     /// That these credentials belong to the account that the plan names. Asked once.
@@ -91,7 +146,7 @@ impl AwsClients {
         self.account
             .get_or_try_init(|| async {
                 let call = "sts GetCallerIdentity";
-                let answer = aws_sdk_sts::Client::new(self.config().await).get_caller_identity().send().await;
+                let answer = aws_sdk_sts::Client::new(self.config().await?).get_caller_identity().send().await;
                 let identity = answer.map_err(|e| read_error(call, &e))?;
                 let found = identity.account().unwrap_or("none");
                 if found == wanted {
@@ -105,81 +160,7 @@ impl AwsClients {
     }
 }
 
-/// What a failed read means: nothing changed, whatever it was.
-pub fn read_error<E, R>(call: &str, error: &SdkError<E, R>) -> ProviderError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    match write_error(call, error) {
-        ProviderError::Unknown { call, why } => ProviderError::Busy { call, why },
-        other => other,
-    }
-}
-
-/// What a failed write means. Only an answer from the service itself says that nothing changed.
-pub fn write_error<E, R>(call: &str, error: &SdkError<E, R>) -> ProviderError
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug,
-{
-    let call = call.to_owned();
-    match error {
-        SdkError::ConstructionFailure(_) => ProviderError::Rejected { call, why: explain(&chain(error)) },
-        SdkError::DispatchFailure(_) if is_local(&chain(error)) => {
-            ProviderError::Rejected { call, why: explain(&chain(error)) }
-        }
-        SdkError::ServiceError(answer) => match answer.err().code() {
-            Some(
-                "Throttling"
-                | "ThrottlingException"
-                | "RequestLimitExceeded"
-                | "PriorRequestNotComplete"
-                | "TooManyRequestsException",
-            ) => ProviderError::Busy { call, why: said(answer.err()) },
-            Some("InternalFailure" | "InternalError" | "ServiceUnavailable" | "ServiceUnavailableException") | None => {
-                ProviderError::Unknown { call, why: said(answer.err()) }
-            }
-            Some(_) => ProviderError::Rejected { call, why: explain(&said(answer.err())) },
-        },
-        other => ProviderError::Unknown { call, why: chain(other) },
-    }
-}
-
-/// No credentials, no region: it failed before anything was sent.
-fn is_local(text: &str) -> bool {
-    text.contains("credentials") || text.contains("identity resolver") || text.contains("region")
-}
-
-fn said<E: ProvideErrorMetadata>(error: &E) -> String {
-    let (code, message) = (error.code().unwrap_or("no code"), error.message().unwrap_or("no message"));
-    format!("{code}: {message}")
-}
-
-/// Adds what to do to the errors that everybody meets once.
-fn explain(why: &str) -> String {
-    let hint = if why.contains("ExpiredToken") || why.contains("expired") {
-        "; sign in again (for instance `aws sso login`), then repeat the command"
-    } else if why.contains("region") {
-        "; set `aws: {region: ...}` in the plan or AWS_REGION"
-    } else if why.contains("credentials") || why.contains("identity resolver") {
-        "; no usable AWS credentials were found: set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    } else {
-        ""
-    };
-    format!("{why}{hint}")
-}
-
-/// An error with all its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        let said = inner.to_string();
-        if !text.contains(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = inner.source();
-    }
-    text
+/// A write has one attempt, so it may have all the time.
+fn write_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build()
 }

@@ -1,6 +1,6 @@
 //! One JSON object a line on stdout: the records themselves, as docs/events.md describes them.
 
-use super::Reporter;
+use super::{Around, Reporter};
 use crate::ids::StepId;
 use crate::journal::record::Record;
 use crate::journal::state::RunState;
@@ -13,6 +13,15 @@ pub const VERSION: u32 = 1;
 pub struct JsonLines;
 
 impl Reporter for JsonLines {
+    fn begin(&mut self, around: &Around, state: &RunState) {
+        let resolved = &state.started.resolved;
+        say(&serde_json::json!({
+            "type": "begun", "version": VERSION, "service": resolved["plan"]["service"], "run": state.run, "plan": state.started.plan_name,
+            "digest": state.started.digest, "from": resolved["live"], "to": resolved["next"], "release": resolved["plan"]["release"],
+            "by": around.by, "state": around.place, "back": around.back, "lab": around.lab, "at": state.last_at,
+        }));
+    }
+
     fn record(&mut self, record: &Record, _state: &RunState) {
         let mut object = serde_json::json!({
             "type": "fact", "version": VERSION, "service": record.service, "run": record.run, "seq": record.seq, "at": record.at,

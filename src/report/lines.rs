@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::Reporter;
 use super::words::{Line, Mark, line};
+use super::{Around, Reporter};
 use crate::ids::StepId;
 use crate::journal::record::Record;
 use crate::journal::state::RunState;
@@ -35,6 +35,10 @@ impl Lines {
 }
 
 impl Reporter for Lines {
+    fn begin(&mut self, around: &Around, state: &RunState) {
+        self.say(&Line { at: state.last_at, mark: Mark::Plain, text: around.says(state) });
+    }
+
     fn record(&mut self, record: &Record, state: &RunState) {
         if let Some(said) = line(record, state) {
             self.say(&said);

@@ -85,9 +85,15 @@ pub fn line(record: &Record, state: &RunState) -> Option<Line> {
     Some(Line { at: record.at, mark, text })
 }
 
-fn took(state: &RunState, step: &crate::ids::StepId, at: Timestamp) -> String {
+/// How long a step took since its first look: whole seconds, or milliseconds of less than one.
+pub fn took(state: &RunState, step: &crate::ids::StepId, at: Timestamp) -> String {
     let since = state.step(step).prepared.as_ref().map_or(at, |(_, since)| *since);
-    crate::units::Span::from(at.duration_since(since).unsigned_abs()).to_string()
+    let length = at.duration_since(since);
+    if length.as_secs() > 0 {
+        crate::units::rounded(length).to_string()
+    } else {
+        format!("{}ms", length.as_millis().max(0))
+    }
 }
 
 fn opened(purpose: Purpose, record: &Record, reason: Option<&str>) -> String {
@@ -128,7 +134,8 @@ fn witnessed(detail: &serde_json::Value) -> Option<String> {
     Some(format!("{text}{}{}", part("answered by", shares), part("lost:", reasons)))
 }
 
-fn observed(detail: &serde_json::Value) -> String {
+/// An observation in words.
+pub fn observed(detail: &serde_json::Value) -> String {
     if let Some(text) = witnessed(detail) {
         return text;
     }

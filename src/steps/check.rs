@@ -29,6 +29,15 @@ impl Look for Check {
             other => Ok(other),
         }
     }
+
+    fn wants(&self) -> String {
+        with_gates("serving, proven by a completion", &self.gates)
+    }
+}
+
+fn with_gates(wants: &str, gates: &Gates) -> String {
+    let names: Vec<_> = gates.0.iter().map(|(name, _)| name.as_str()).collect();
+    if names.is_empty() { wants.to_owned() } else { format!("{wants}; {}", names.join(", ")) }
 }
 
 /// For a while, everything holds: the routers lead where they were led, the environment serves, the gates pass.
@@ -67,6 +76,14 @@ impl Look for Bake {
             other => Ok(other),
         }
     }
+
+    fn wants(&self) -> String {
+        with_gates(&format!("{} keeps serving", self.environment), &self.gates)
+    }
+
+    fn length(&self) -> Option<Span> {
+        Some(self.length)
+    }
 }
 
 /// Nobody needs an environment any more.
@@ -93,5 +110,9 @@ impl Look for Drain {
             }
             other => Ok(other),
         }
+    }
+
+    fn wants(&self) -> String {
+        format!("nothing in flight in {}, at most {}", self.environment, self.at_most)
     }
 }

@@ -63,4 +63,8 @@ impl Look for Seen {
         }
         Ok(Verdict::yes(format!("{ANSWERS} of {ANSWERS} answers at {} are {}'s", base.authority(), self.sees)))
     }
+
+    fn wants(&self) -> String {
+        format!("clients are answered by {}", self.sees)
+    }
 }

@@ -13,6 +13,8 @@ pub mod servers;
 pub mod set;
 pub mod time;
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,12 +24,19 @@ use crate::ids::{EnvironmentName, RunId, StepId};
 pub use crate::journal::fact::{Horizon, Prepared};
 use crate::journal::state::RunState;
 use crate::providers::ProviderError;
+use crate::units::Span;
 
 /// One step of a compiled plan.
 #[async_trait]
 pub trait Step: Send + Sync + std::fmt::Debug {
     /// Looks, changes nothing. What it returns is durable before `apply` runs.
     async fn prepare(&self, cx: &Cx<'_>) -> Result<Prepared, StepError>;
+
+    /// What the step will do, for a preview: `held` is what earlier steps will have put into registers by then, by key.
+    /// Looks, changes nothing.
+    async fn foresee(&self, _held: &BTreeMap<String, Value>, _cx: &Cx<'_>) -> Result<Foreseen, StepError> {
+        Ok(Foreseen::default())
+    }
 
     /// Whether `apply` may be called now. Polled.
     async fn ready(&self, _prepared: &Prepared, _cx: &Cx<'_>) -> Result<Verdict, StepError> {
@@ -51,6 +60,21 @@ pub trait Step: Send + Sync + std::fmt::Debug {
 
     /// Whether what was before holds again. Polled.
     async fn undone(&self, prepared: &Prepared, receipt: Option<&Value>, cx: &Cx<'_>) -> Result<Verdict, StepError>;
+}
+
+/// What a step will do, before anything is done.
+#[derive(Debug, Clone, Default)]
+pub struct Foreseen {
+    /// The change of its register; none for a step that only looks.
+    pub change: Option<Prepared>,
+    /// The value before and after, for people.
+    pub shows: Option<(String, String)>,
+    /// What must hold, for people, where nothing changes.
+    pub wants: String,
+    /// How long it takes, where that is fixed.
+    pub length: Option<Span>,
+    /// Until when clients may still come to an environment, as if it ended now.
+    pub tails: Vec<Horizon>,
 }
 
 /// What a step is told by the engine.

@@ -170,4 +170,8 @@ impl Look for Propagated {
             Seen::CannotTell { why } => Verdict::CannotTell(why),
         })
     }
+
+    fn wants(&self) -> String {
+        format!("every name server and resolver answers {}", self.sees)
+    }
 }

@@ -1,11 +1,12 @@
 //! The generic change: read, compare, swap, watch; and the way back from what was read. Written once, for every register.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Cx, Horizon, Prepared, Step, StepError, Verdict};
+use super::{Cx, Foreseen, Horizon, Prepared, Step, StepError, Verdict};
 use crate::providers::erased::AnyRegister;
 use crate::providers::{ProviderError, Settled};
 
@@ -131,6 +132,22 @@ impl Step for Set {
             format!("{} → {}", self.register.show(&before), self.register.show(&want))
         };
         Ok(Prepared { key: Some(self.register.key()), before, want, shows })
+    }
+
+    async fn foresee(&self, held: &BTreeMap<String, Value>, cx: &Cx<'_>) -> Result<Foreseen, StepError> {
+        let before = match held.get(&self.register.key()) {
+            Some(value) => value.clone(),
+            None => {
+                let live = self.register.read().await?;
+                // Some registers only know what they are called once they were asked.
+                held.get(&self.register.key()).cloned().unwrap_or(live)
+            }
+        };
+        let want = (self.want)(&before, cx)?;
+        let shows = (self.register.show(&before), self.register.show(&want));
+        let tails = self.tails.as_ref().filter(|_| before != want).map(|t| t(&before, &want, cx)).unwrap_or_default();
+        let change = Prepared { key: Some(self.register.key()), before, want, shows: String::new() };
+        Ok(Foreseen { change: Some(change), shows: Some(shows), tails, ..Foreseen::default() })
     }
 
     async fn ready(&self, prepared: &Prepared, cx: &Cx<'_>) -> Result<Verdict, StepError> {

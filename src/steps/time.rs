@@ -20,6 +20,14 @@ impl Look for Wait {
             Verdict::NotYet(format!("until {}", clock_time(end)))
         })
     }
+
+    fn wants(&self) -> String {
+        "time passes".to_owned()
+    }
+
+    fn length(&self) -> Option<Span> {
+        Some(self.0)
+    }
 }
 
 /// A person says yes, from any terminal that sees the state.
@@ -43,5 +51,9 @@ impl Look for Approve {
         } else {
             Verdict::NotYet(format!("approve until {} with `modelswap approve {}`", clock_time(end), self.service))
         })
+    }
+
+    fn wants(&self) -> String {
+        format!("a person says yes within {}", self.within)
     }
 }

@@ -8,8 +8,9 @@ use crate::source::{Source, files_below, read, root, rust_below};
 const LINES_MAX: usize = 500;
 
 /// Directories of `tests/` that are no test target: what targets share, and data.
-const NO_TARGETS: [&str; 4] = [
+const NO_TARGETS: [&str; 5] = [
     "support",    // modules that several targets use
+    "rig",        // the same, for whole deploys
     "peers",      // installs other people's servers
     "plan_cases", // plans as text
     "snapshots",  // what insta keeps
@@ -55,6 +56,9 @@ fn a_forgotten_test_file_is_noticed() {
     let (a, b) = (Source::new("tests/x/a.rs", ""), Source::new("tests/x/b.rs", ""));
     let all = [main, a.clone(), b.clone(), Source::new("tests/y.rs", "")];
     assert!(is_reached(&a, &all) && !is_reached(&b, &all) && is_reached(&all[3], &all));
+    let shared = Source::new("tests/z/mod.rs", "");
+    let user = Source::new("tests/x/main.rs", "#[path = \"../z/mod.rs\"]\nmod z;");
+    assert!(is_reached(&shared, &[shared.clone(), user]) && !is_reached(&shared, std::slice::from_ref(&shared)));
 }
 
 /// Targets are found by cargo; everything else must be named by a file of its directory, or by one above.
@@ -66,6 +70,11 @@ fn is_reached(file: &Source, all: &[Source]) -> bool {
     }
     let module =
         if name == "mod.rs" { directory.rsplit('/').next().unwrap_or(directory) } else { name.trim_end_matches(".rs") };
+    // `#[path = "../rig/mod.rs"]`, by whoever shares it.
+    let shared = format!("#[path = \"../{inner}\"]");
+    if all.iter().any(|other| other.text.contains(&shared) && !other.lines_with(&format!("mod {module};")).is_empty()) {
+        return true;
+    }
     let near = |other: &&Source| {
         let there = other.path.strip_prefix("tests/").unwrap_or(&other.path);
         let below = Path::new(there).parent().is_some_and(|p| directory.starts_with(&*p.to_string_lossy()));

@@ -1,13 +1,15 @@
 //! `kill -9` at any moment is harmless: after a crash at every record of a run, `resume` ends as planned and `rollback` ends as
 //! before, with the real binary on the loopback world.
 //!
-//! By default every record of `demo.yaml` is the last one written once; with `MODELSWAP_CRASH=full` every record of three plans
-//! is the last whole one, half written and not written at all, each with both ways on.
+//! By default the runs of `demo.yaml` are cut off, a deploy right after each record and in the middle of each, with the ways on
+//! taking turns. With `MODELSWAP_CRASH=full` it is three plans, every record not written, half written and written, and each
+//! way on.
 
 #[path = "../rig/mod.rs"]
 mod rig;
 
 mod deploy;
+mod finalize;
 mod rollback;
 
 use std::fmt;
@@ -17,9 +19,6 @@ use rig::{Ended, World, journal};
 
 /// Fast: times of the plan do not matter here, only the order of things.
 const PACE: Pace = Pace { time: 240, load_s: 5 };
-
-/// How many worlds at a time.
-const AT_ONCE: usize = 2;
 
 /// Whether everything is done, or what a push has time for.
 fn full() -> bool {

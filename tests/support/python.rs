@@ -1,4 +1,4 @@
-//! A virtual environment with moto and boto3, made once under `target/`.
+//! A virtual environment with moto, boto3 and the AWS CLI, made once under `target/`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,16 +7,19 @@ use std::process::Command;
 /// One version, so that what `facts` say about it stays true.
 const MOTO: &str = "moto[server]==5.2.5";
 
+/// The AWS CLI as PyPI has it.
+const CLI: &str = "awscli==1.46.3";
+
 /// The interpreter of the environment; made if it is not there yet, by one process at a time.
 pub(crate) fn python() -> PathBuf {
-    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-moto-5.2.5");
+    let dir = Path::new(env!("CARGO_TARGET_TMPDIR")).join("python-moto-5.2.5-cli");
     let (python, ready) = (dir.join("bin/python"), dir.join("ready"));
     std::fs::create_dir_all(&dir).unwrap();
     let lock = File::create(dir.join("lock")).unwrap();
     lock.lock().unwrap();
     if !ready.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&dir));
-        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", MOTO]));
+        run(Command::new(&python).args(["-m", "pip", "install", "--quiet", MOTO, CLI]));
         File::create(ready).unwrap();
     }
     python
@@ -37,9 +40,18 @@ fn run(command: &mut Command) {
 
 /// Runs a script against a cloud and returns what it printed.
 pub(crate) fn boto3(script: &str, url: &str, args: &[&str]) -> String {
-    let output = Command::new(python())
-        .args(["-c", script])
-        .args(args)
+    said(Command::new(python()).args(["-c", script]).args(args), url)
+}
+
+/// Runs the AWS CLI against a cloud and returns what it printed.
+pub(crate) fn aws(url: &str, args: &[&str]) -> String {
+    let aws = python().with_file_name("aws");
+    said(Command::new(python()).arg(aws).args(args).args(["--output", "json"]), url)
+}
+
+/// What a client of a cloud, with an environment of its own, says.
+fn said(command: &mut Command, url: &str) -> String {
+    let output = command
         .env("AWS_ENDPOINT_URL", url)
         .env("AWS_ACCESS_KEY_ID", "test")
         .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -50,6 +62,6 @@ pub(crate) fn boto3(script: &str, url: &str, args: &[&str]) -> String {
         .env("NO_PROXY", "127.0.0.1")
         .output()
         .unwrap();
-    assert!(output.status.success(), "the script failed:\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "the client failed:\n{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
 }

@@ -99,7 +99,9 @@ async fn stop(server: &Process) -> Result<(), String> {
 }
 
 pub(super) async fn down(path: &Path, _common: &Common) -> Result<Exit, Failure> {
-    end(path).await.map_err(|why| Failure::new(Exit::Usage, why))?;
+    end(path)
+        .await
+        .map_err(|why| Failure::new(Exit::Usage, why).hint("name the world file: modelswap lab down --file FILE"))?;
     tell("the loopback world is gone");
     Ok(Exit::Done)
 }

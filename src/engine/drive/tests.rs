@@ -52,6 +52,7 @@ impl Store for Slow {
 struct Nobody;
 
 impl Reporter for Nobody {
+    fn begin(&mut self, _around: &crate::report::Around, _state: &RunState) {}
     fn record(&mut self, _record: &Record, _state: &RunState) {}
     fn progress(&mut self, _step: &StepId, _note: &str, _at: jiff::Timestamp) {}
 }

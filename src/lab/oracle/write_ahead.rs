@@ -88,9 +88,9 @@ fn announces(key: &str, call: &Call) -> bool {
     let given = |name: &str| call.params.get(name).map(String::as_str).unwrap_or_default();
     match (call.service.as_str(), words.as_slice()) {
         ("route53", ["route53", _, name]) => {
-            let changes = call.params.iter().filter(|(key, _)| key.starts_with("change."));
-            let changed = changes.filter_map(|(_, change)| change.split(' ').nth(1));
-            changed.map(|n| n.trim_end_matches('.')).all(|changed| changed == *name)
+            let changes = call.params.iter().filter(|(param, _)| param.starts_with("change."));
+            let mut names = changes.filter_map(|(_, change)| change.split(' ').nth(1));
+            names.all(|found| found.trim_end_matches('.') == *name)
         }
         ("elbv2", ["alb", "target", "group", name]) => {
             given("TargetGroupArn").contains(&format!(":targetgroup/{name}/"))

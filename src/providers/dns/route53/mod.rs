@@ -4,13 +4,15 @@
 //! values in force are others (API reference, ChangeResourceRecordSets). `UPSERT` is not, so it is never used.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use aws_sdk_route53::operation::get_change::GetChangeError;
 use aws_sdk_route53::types::{Change, ChangeAction, ChangeBatch, ChangeStatus};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
+use self::reading::Others;
 use self::value::{Records, Set};
 use super::super::aws::{AwsClients, read_error, write_error};
 use super::super::{Answers, ProviderError, Refused, Register, Router, Settled, Split, Trap};
@@ -45,17 +47,34 @@ pub struct Route53 {
     form: Form,
     owner: Option<String>,
     zone_id: OnceCell<String>,
+    /// What else the last read found at the name, for who looks for traps next.
+    others: Mutex<Option<Others>>,
 }
 
 impl Route53 {
     /// The register of `name` in `zone` (a name, or an id). Opens nothing.
     pub fn new(clients: Arc<AwsClients>, zone: (&str, bool), name: &str, form: Form, owner: Option<String>) -> Self {
         let (zone, private) = (zone.0.to_owned(), zone.1);
-        Self { clients, zone, private, name: fully_qualified(name), form, owner, zone_id: OnceCell::new() }
+        let (zone_id, others) = (OnceCell::new(), Mutex::new(None));
+        Self { clients, zone, private, name: fully_qualified(name), form, owner, zone_id, others }
     }
 
     fn call(&self, operation: &str) -> String {
         format!("route53 {operation} of {}", self.name.trim_end_matches('.'))
+    }
+
+    fn conflict(&self, expected: &Records, found: &Records) -> ProviderError {
+        ProviderError::Conflict { on: Register::key(self), expected: expected.to_string(), found: found.to_string() }
+    }
+
+    /// How far a change is; none when Route 53 does not know it (any more).
+    async fn status(&self, id: &str) -> Result<Option<ChangeStatus>, ProviderError> {
+        let call = self.call("GetChange");
+        match self.clients.route53().await?.get_change().id(id).send().await {
+            Ok(answer) => Ok(answer.change_info().map(|info| info.status().clone())),
+            Err(error) if error.as_service_error().is_some_and(GetChangeError::is_no_such_change) => Ok(None),
+            Err(error) => Err(read_error(&call, &error)),
+        }
     }
 
     async fn send(&self, expected: &Records, new: &Records) -> Result<Value, ProviderError> {
@@ -74,11 +93,13 @@ impl Route53 {
         }
         let answer = self
             .clients
-            .route53_once()
-            .await
+            .route53()
+            .await?
             .change_resource_record_sets()
             .hosted_zone_id(self.zone_id().await?)
             .change_batch(batch.build().map_err(bug)?)
+            .customize()
+            .config_override(AwsClients::route53_once())
             .send()
             .await
             .map_err(|e| write_error(&call, &e))?;
@@ -95,8 +116,11 @@ impl Register for Route53 {
     }
 
     async fn read(&self) -> Result<Records, ProviderError> {
-        self.clients.check_account().await?;
-        self.read_name(&self.name).await.map(|found| found.records)
+        let (ours, found) = tokio::join!(self.clients.check_account(), self.read_name(&self.name));
+        ours?;
+        let found = found?;
+        *self.others.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.others);
+        Ok(found.records)
     }
 
     async fn swap(&self, expected: &Records, new: &Records) -> Result<Value, ProviderError> {
@@ -107,6 +131,16 @@ impl Register for Route53 {
             let why = "it would leave the name without any record".to_owned();
             return Err(ProviderError::Rejected { call: self.call("ChangeResourceRecordSets"), why });
         }
+        // The batch compares what it changes. What stays as it is must be compared here, or half of a stale value would pass.
+        if expected.sets.iter().any(|set| new.sets.contains(set)) {
+            let live = self.read().await?;
+            if live == *new {
+                return Ok(Value::Null);
+            }
+            if live != *expected {
+                return Err(self.conflict(expected, &live));
+            }
+        }
         match self.send(expected, new).await {
             // A batch whose answer was lost is refused when it is sent again, although it took effect. So look.
             Err(ProviderError::Rejected { call, why }) if why.contains("InvalidChangeBatch") => {
@@ -115,8 +149,7 @@ impl Register for Route53 {
                     return Ok(Value::Null);
                 }
                 if live != *expected {
-                    let (expected, found) = (expected.to_string(), live.to_string());
-                    return Err(ProviderError::Conflict { on: Register::key(self), expected, found });
+                    return Err(self.conflict(expected, &live));
                 }
                 Err(ProviderError::Rejected { call, why })
             }
@@ -125,20 +158,19 @@ impl Register for Route53 {
     }
 
     async fn settled(&self, value: &Records, receipt: Option<&Value>) -> Result<Settled, ProviderError> {
-        let change = receipt.and_then(|r| r.get("change")).and_then(Value::as_str);
+        let mut change = receipt.and_then(|r| r.get("change")).and_then(Value::as_str);
         if let Some(id) = change {
-            let call = self.call("GetChange");
-            let answer =
-                self.clients.route53().await.get_change().id(id).send().await.map_err(|e| read_error(&call, &e))?;
-            if answer.change_info().is_some_and(|info| *info.status() == ChangeStatus::Pending) {
-                return Ok(Settled::NotYet(format!("change {id} is PENDING")));
+            match self.status(id).await? {
+                Some(ChangeStatus::Pending) => return Ok(Settled::NotYet(format!("change {id} is PENDING"))),
+                Some(_) => {}
+                // Route 53 forgets changes in time; what it holds is then all that can be asked.
+                None => change = None,
             }
         }
         // The list shows pending changes too, so it proves the value, never its propagation.
         let live = self.read().await?;
         if live != *value {
-            let (expected, found) = (value.to_string(), live.to_string());
-            return Err(ProviderError::Conflict { on: Register::key(self), expected, found });
+            return Err(self.conflict(value, &live));
         }
         Ok(match change {
             Some(id) => Settled::Yes(format!("change {id} is INSYNC, read back {live}")),
@@ -254,7 +286,13 @@ fn unknown(environment: &EnvironmentName) -> Refused {
     Refused(format!("the record has no value for `{environment}`"))
 }
 
-/// Lower case, with the trailing dot.
+/// As Route 53 returns it: lower case, with the trailing dot, and what is no letter, digit, `-`, `_` or `.` in octal
+/// (developer guide, DNS domain name format). A name that was returned stays as it is.
 fn fully_qualified(name: &str) -> String {
-    format!("{}.", name.trim_end_matches('.').to_ascii_lowercase())
+    let letter = |byte: u8| match byte.to_ascii_lowercase() {
+        plain @ (b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'\\') => char::from(plain).to_string(),
+        odd => format!("\\{odd:03o}"),
+    };
+    let name: String = name.trim_end_matches('.').bytes().map(letter).collect();
+    format!("{name}.")
 }

@@ -7,12 +7,18 @@ use super::super::super::aws::read_error;
 use super::value::{KINDS, Records, Set};
 use super::{Route53, fully_qualified};
 
+/// Types and values of what stands at a name beside what moves.
+pub(super) type Others = Vec<(String, Vec<String>)>;
+
+/// Record sets in a page: more than stand at one name, and far from a whole zone.
+const PAGE: i32 = 100;
+
 /// Everything at a name.
 pub(super) struct AtName {
     /// What moves.
     pub(super) records: Records,
     /// Other types that stand there: `TXT "heritage=..."`.
-    pub(super) others: Vec<(String, Vec<String>)>,
+    pub(super) others: Others,
 }
 
 impl Route53 {
@@ -25,7 +31,7 @@ impl Route53 {
             }
             let call = format!("route53 ListHostedZonesByName {}", self.zone);
             let wanted = fully_qualified(&self.zone);
-            let answer = self.clients.route53().await.list_hosted_zones_by_name().dns_name(&wanted).send().await;
+            let answer = self.clients.route53().await?.list_hosted_zones_by_name().dns_name(&wanted).send().await;
             let answer = answer.map_err(|e| read_error(&call, &e))?;
             let zones = answer.hosted_zones().iter();
             let fits = |z: &&aws_sdk_route53::types::HostedZone| {
@@ -56,7 +62,7 @@ impl Route53 {
     /// Host names of the zone's servers.
     pub(super) async fn delegation(&self) -> Result<Vec<String>, ProviderError> {
         let call = format!("route53 GetHostedZone {}", self.zone);
-        let answer = self.clients.route53().await.get_hosted_zone().id(self.zone_id().await?).send().await;
+        let answer = self.clients.route53().await?.get_hosted_zone().id(self.zone_id().await?).send().await;
         let answer = answer.map_err(|e| read_error(&call, &e))?;
         Ok(answer.delegation_set().map(|d| d.name_servers().to_vec()).unwrap_or_default())
     }
@@ -65,13 +71,14 @@ impl Route53 {
     pub(super) async fn read_name(&self, name: &str) -> Result<AtName, ProviderError> {
         let call = self.call("ListResourceRecordSets");
         let zone = self.zone_id().await?;
-        let client = self.clients.route53().await;
+        let client = self.clients.route53().await?;
         let (mut records, mut others) = (Records::default(), Vec::new());
         let mut from: (String, Option<RrType>, Option<String>) = (name.to_owned(), None, None);
         loop {
             let answer = client
                 .list_resource_record_sets()
                 .hosted_zone_id(zone)
+                .max_items(PAGE)
                 .start_record_name(&from.0)
                 .set_start_record_type(from.1.clone())
                 .set_start_record_identifier(from.2.clone())

@@ -1,7 +1,10 @@
 //! What is known to go wrong with records, looked up before the first effect.
 
+use std::sync::PoisonError;
+
 use super::super::super::{ProviderError, Trap};
 use super::Route53;
+use super::reading::Others;
 use super::value::Records;
 
 impl Route53 {
@@ -37,8 +40,13 @@ impl Route53 {
                 hint: "give them one TTL first".to_owned(),
             });
         }
-        let at_name = self.read_name(&self.name).await?;
-        if let Some((kind, _)) = at_name.others.iter().find(|(kind, _)| matches!(kind.as_str(), "HTTPS" | "SVCB")) {
+        // The value came from a read of the same name a moment ago; what it found beside the value need not be asked for again.
+        let known = self.others.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let others = match known {
+            Some(others) => others,
+            None => self.read_name(&self.name).await?.others,
+        };
+        if let Some((kind, _)) = others.iter().find(|(kind, _)| matches!(kind.as_str(), "HTTPS" | "SVCB")) {
             traps.push(Trap {
                 code: "https-record".to_owned(),
                 must_acknowledge: true,
@@ -49,7 +57,7 @@ impl Route53 {
             });
         }
         if self.owner.is_none()
-            && let Some(owner) = self.external_dns(at_name.others).await?
+            && let Some(owner) = self.external_dns(others).await?
         {
             traps.push(Trap {
                 code: "owner".to_owned(),
@@ -62,19 +70,16 @@ impl Route53 {
     }
 
     /// external-dns marks what is its own with a TXT record at the name, or at the name behind a prefix of the type.
-    async fn external_dns(&self, at_name: Vec<(String, Vec<String>)>) -> Result<Option<String>, ProviderError> {
-        let marks = |others: Vec<(String, Vec<String>)>| {
+    async fn external_dns(&self, at_name: Others) -> Result<Option<String>, ProviderError> {
+        let marks = |others: Others| {
             let texts = others.into_iter().filter(|(kind, _)| kind == "TXT").flat_map(|(_, values)| values);
             texts.into_iter().find(|text| text.contains("heritage=external-dns"))
         };
         if let Some(mark) = marks(at_name) {
             return Ok(Some(mark));
         }
-        for prefix in ["a-", "cname-"] {
-            if let Some(mark) = marks(self.read_name(&format!("{prefix}{}", self.name)).await?.others) {
-                return Ok(Some(mark));
-            }
-        }
-        Ok(None)
+        let names = ["a-", "cname-"].map(|prefix| format!("{prefix}{}", self.name));
+        let (a, cname) = tokio::join!(self.read_name(&names[0]), self.read_name(&names[1]));
+        Ok(marks(a?.others).or(marks(cname?.others)))
     }
 }

@@ -30,7 +30,7 @@ impl Members {
     /// Every target with its state (`healthy`, `initial`, `draining`, ...).
     pub async fn health(&self) -> Result<Vec<(Target, String)>, ProviderError> {
         let call = format!("elbv2 DescribeTargetHealth of {}", short_name(&self.group));
-        let answer = self.clients.elbv2().await.describe_target_health().target_group_arn(&self.group).send().await;
+        let answer = self.clients.elbv2().await?.describe_target_health().target_group_arn(&self.group).send().await;
         let answer = answer.map_err(|e| read_error(&call, &e))?;
         let described = answer.target_health_descriptions().iter().filter_map(|d| {
             let target = d.target()?;
@@ -43,9 +43,13 @@ impl Members {
 
     /// The targets that are not on their way out.
     pub async fn registered(&self) -> Result<BTreeSet<Target>, ProviderError> {
-        let stays = |state: &str| !matches!(state, "draining" | "unhealthy.draining");
         Ok(self.health().await?.into_iter().filter(|(_, state)| stays(state)).map(|(target, _)| target).collect())
     }
+}
+
+/// Whether a target in this state is registered, and not on its way out.
+fn stays(state: &str) -> bool {
+    !state.contains("draining")
 }
 
 fn describe<'a>(targets: impl Iterator<Item = &'a Target>) -> Vec<TargetDescription> {
@@ -69,25 +73,36 @@ impl Register for Members {
         let live = self.registered().await?;
         let come: Vec<_> = new.difference(expected).filter(|t| !live.contains(*t)).collect();
         let gone: Vec<_> = expected.difference(new).filter(|t| live.contains(*t)).collect();
-        let client = self.clients.elbv2_once().await;
+        let client = self.clients.elbv2().await?;
         if !come.is_empty() {
             let call = format!("elbv2 RegisterTargets in {}", short_name(&self.group));
             let request =
                 client.register_targets().target_group_arn(&self.group).set_targets(Some(describe(come.into_iter())));
-            request.send().await.map_err(|e| write_error(&call, &e))?;
+            request
+                .customize()
+                .config_override(AwsClients::elbv2_once())
+                .send()
+                .await
+                .map_err(|e| write_error(&call, &e))?;
         }
         if !gone.is_empty() {
             let call = format!("elbv2 DeregisterTargets in {}", short_name(&self.group));
             let request =
                 client.deregister_targets().target_group_arn(&self.group).set_targets(Some(describe(gone.into_iter())));
-            request.send().await.map_err(|e| write_error(&call, &e))?;
+            request
+                .customize()
+                .config_override(AwsClients::elbv2_once())
+                .send()
+                .await
+                .map_err(|e| write_error(&call, &e))?;
         }
         Ok(Value::Null)
     }
 
     async fn settled(&self, value: &BTreeSet<Target>, _receipt: Option<&Value>) -> Result<Settled, ProviderError> {
         let health = self.health().await?;
-        let missing: Vec<_> = value.iter().filter(|t| !health.iter().any(|(there, _)| there == *t)).map(show).collect();
+        let there = |target: &Target| health.iter().any(|(known, state)| known == target && stays(state));
+        let missing: Vec<_> = value.iter().filter(|t| !there(t)).map(show).collect();
         if !missing.is_empty() {
             return Ok(Settled::NotYet(format!("not registered yet: {}", missing.join(", "))));
         }

@@ -20,6 +20,7 @@ use crate::ids::EnvironmentName;
 
 pub mod members;
 mod reading;
+pub mod survey;
 mod traps;
 pub mod value;
 
@@ -79,17 +80,29 @@ impl Alb {
     }
 
     async fn write(&self, actions: Vec<Action>) -> Result<(), ProviderError> {
-        let client = self.clients.elbv2_once().await;
+        let client = self.clients.elbv2().await?;
         match &self.which {
             Which::Default => {
                 let call = self.call("ModifyListener");
                 let request = client.modify_listener().listener_arn(&self.listener).set_default_actions(Some(actions));
-                request.send().await.map(drop).map_err(|e| write_error(&call, &e))
+                request
+                    .customize()
+                    .config_override(AwsClients::elbv2_once())
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|e| write_error(&call, &e))
             }
             Which::Matching { .. } => {
                 let call = self.call("ModifyRule");
                 let request = client.modify_rule().rule_arn(self.rule_arn().await?).set_actions(Some(actions));
-                request.send().await.map(drop).map_err(|e| write_error(&call, &e))
+                request
+                    .customize()
+                    .config_override(AwsClients::elbv2_once())
+                    .send()
+                    .await
+                    .map(drop)
+                    .map_err(|e| write_error(&call, &e))
             }
         }
     }
@@ -111,9 +124,10 @@ impl Register for Alb {
     }
 
     async fn read(&self) -> Result<Rule, ProviderError> {
-        self.clients.check_account().await?;
-        self.group_arns().await?;
-        Ok(Rule::from_sdk(&self.actions().await?))
+        let (ours, groups, actions) = tokio::join!(self.clients.check_account(), self.group_arns(), self.actions());
+        ours?;
+        groups?;
+        Ok(Rule::from_sdk(&actions?))
     }
 
     async fn swap(&self, expected: &Rule, new: &Rule) -> Result<Value, ProviderError> {
@@ -136,8 +150,9 @@ impl Register for Alb {
     }
 
     async fn settled(&self, value: &Rule, _receipt: Option<&Value>) -> Result<Settled, ProviderError> {
-        self.group_arns().await?;
-        let live = Rule::from_sdk(&self.actions().await?);
+        let (groups, actions) = tokio::join!(self.group_arns(), self.actions());
+        groups?;
+        let live = Rule::from_sdk(&actions?);
         if live == *value {
             // "Rule updates do not take effect immediately" (ELB guide, listener rules): what clients see is `verify`'s to say.
             return Ok(Settled::Yes(format!("read back {}", self.show(&live))));
@@ -262,7 +277,7 @@ impl Alb {
             let mut by_name = BTreeMap::new();
             if !names.is_empty() {
                 let call = format!("elbv2 DescribeTargetGroups {}", names.join(", "));
-                let request = self.clients.elbv2().await.describe_target_groups().set_names(Some(names));
+                let request = self.clients.elbv2().await?.describe_target_groups().set_names(Some(names));
                 let answer = request.send().await.map_err(|e| read_error(&call, &e))?;
                 for group in answer.target_groups() {
                     if let (Some(name), Some(arn)) = (group.target_group_name(), group.target_group_arn()) {

@@ -9,7 +9,7 @@ use super::{Alb, Which};
 impl Alb {
     /// The actions in force, as the API returns them.
     pub(super) async fn actions(&self) -> Result<Vec<Action>, ProviderError> {
-        let client = self.clients.elbv2().await;
+        let client = self.clients.elbv2().await?;
         match &self.which {
             Which::Default => {
                 let call = self.call("DescribeListeners");
@@ -47,7 +47,7 @@ impl Alb {
 
     async fn find_rule(&self) -> Result<SdkRule, ProviderError> {
         let call = self.call("DescribeRules");
-        let client = self.clients.elbv2().await;
+        let client = self.clients.elbv2().await?;
         let (mut marker, mut found, mut seen) = (None, Vec::new(), Vec::new());
         loop {
             let request = client.describe_rules().listener_arn(&self.listener).set_marker(marker.clone());
@@ -88,10 +88,13 @@ impl Alb {
             Some(configured.filter(|v| !v.is_empty()).unwrap_or_else(|| condition.values().to_vec()))
         };
         let one = |wanted: &Option<String>| wanted.as_ref().map(|w| vec![w.clone()]);
+        // Host names are matched without regard to case, paths with it (ELB guide, rule condition types).
+        let small =
+            |values: Option<Vec<String>>| values.map(|v| v.iter().map(|v| v.to_ascii_lowercase()).collect::<Vec<_>>());
         let count = usize::from(host.is_some()) + usize::from(path.is_some());
         rule.is_default() != Some(true)
             && rule.conditions().len() == count
-            && values_of("host-header") == one(host)
+            && small(values_of("host-header")) == small(one(host))
             && values_of("path-pattern") == one(path)
     }
 }

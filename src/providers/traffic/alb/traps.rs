@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::try_join_all;
+
 use super::super::super::aws::read_error;
 use super::super::super::{ProviderError, Trap};
 use super::value::{Rule, short_name};
@@ -30,8 +32,10 @@ impl Alb {
             });
         }
         let groups: Vec<_> = self.group_arns().await?.values().cloned().collect();
-        for group in groups {
-            let attributes = self.attributes(&group).await?;
+        let manager = async { if self.owner.is_none() { self.other_manager().await } else { Ok(None) } };
+        let (attributes, manager) =
+            tokio::join!(try_join_all(groups.iter().map(|group| self.attributes(group))), manager);
+        for (group, attributes) in groups.iter().zip(attributes?) {
             let delay =
                 attributes.get("deregistration_delay.timeout_seconds").and_then(|v| v.parse().ok()).unwrap_or(300);
             if delay < SHORT_DELAY_S {
@@ -40,7 +44,7 @@ impl Alb {
                     must_acknowledge: false,
                     says: format!(
                         "{} cuts what is in flight {delay} s after a target is deregistered",
-                        short_name(&group)
+                        short_name(group)
                     ),
                     hint: "`drain` before `teardown` waits until nothing is in flight; keep it in the plan".to_owned(),
                 });
@@ -49,14 +53,12 @@ impl Alb {
                 traps.push(Trap {
                     code: "sticky-targets".to_owned(),
                     must_acknowledge: false,
-                    says: format!("{} keeps clients on their target by a cookie", short_name(&group)),
+                    says: format!("{} keeps clients on their target by a cookie", short_name(group)),
                     hint: "it does not outlive the swap unless the rule is sticky too".to_owned(),
                 });
             }
         }
-        if self.owner.is_none()
-            && let Some(owner) = self.other_manager().await?
-        {
+        if let Some(owner) = manager? {
             traps.push(Trap {
                 code: "owner".to_owned(),
                 must_acknowledge: true,
@@ -69,7 +71,8 @@ impl Alb {
 
     async fn attributes(&self, group: &str) -> Result<BTreeMap<String, String>, ProviderError> {
         let call = format!("elbv2 DescribeTargetGroupAttributes of {}", short_name(group));
-        let answer = self.clients.elbv2().await.describe_target_group_attributes().target_group_arn(group).send().await;
+        let answer =
+            self.clients.elbv2().await?.describe_target_group_attributes().target_group_arn(group).send().await;
         let answer = answer.map_err(|e| read_error(&call, &e))?;
         let pairs = answer.attributes().iter().filter_map(|a| Some((a.key()?.to_owned(), a.value()?.to_owned())));
         Ok(pairs.collect())
@@ -82,10 +85,9 @@ impl Alb {
             Which::Matching { .. } => self.rule_arn().await?,
         };
         let call = self.call("DescribeTags");
-        let answer = self.clients.elbv2().await.describe_tags().resource_arns(arn).send().await;
+        let answer = self.clients.elbv2().await?.describe_tags().resource_arns(arn).send().await;
         let answer = answer.map_err(|e| read_error(&call, &e))?;
-        let tags =
-            answer.tag_descriptions().iter().flat_map(aws_sdk_elasticloadbalancingv2::types::TagDescription::tags);
+        let tags = answer.tag_descriptions().iter().flat_map(|d| d.tags());
         let manager = |tag: &aws_sdk_elasticloadbalancingv2::types::Tag| {
             let (key, value) = (tag.key().unwrap_or_default(), tag.value().unwrap_or_default());
             match key {
@@ -98,6 +100,6 @@ impl Alb {
                 _ => None,
             }
         };
-        Ok({ tags }.find_map(manager))
+        Ok(tags.filter_map(manager).next())
     }
 }
