@@ -265,10 +265,12 @@ fn end_of_unwinding(groups: &[Group<'_>], left: &BTreeSet<usize>, state: &RunSta
             failure.map_or("not tried, it relies on what could not be undone", |f| f.why.as_str())
         )
     };
+    // A process may have died between two words about one write: what was said to be back is not left.
+    let is_left = |shape: &&&Shape| state.step(&shape.id).undone.is_none();
     let left_groups = || groups.iter().enumerate().filter(|(at, _)| left.contains(at)).map(|(_, g)| g);
     Outcome::RollbackIncomplete {
         why,
-        left: left_groups().flat_map(|g| g.shapes.iter().map(says).collect::<Vec<_>>()).collect(),
+        left: left_groups().flat_map(|g| g.shapes.iter().filter(is_left).map(says).collect::<Vec<_>>()).collect(),
         traffic_restored: !left_groups().any(|g| g.phase <= Phase::Traffic),
     }
 }

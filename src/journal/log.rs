@@ -76,15 +76,16 @@ impl Log {
         if self.service.as_ref().is_some_and(|own| *own != record.service) {
             return Err(BadLog::Foreign { seq, service: record.service.clone() });
         }
+        // Nothing is taken in before all of it is known to be right: a refused record is not there.
+        match self.runs.iter_mut().rev().find(|run| run.run == record.run) {
+            Some(run) => run.fold(record.at, &record.fact),
+            None => self.runs.push(RunState::begin(record).map_err(|why| BadLog::Unreadable { seq, why })?),
+        }
         self.head = Head { seq, hash: record::digest(payload), epoch: record.epoch };
         if !matches!(record.fact, Fact::Asked { .. }) {
             self.holder = Some(record.actor.clone());
             self.touched = Some(record.run.clone());
             self.service = Some(record.service.clone());
-        }
-        match self.runs.iter_mut().rev().find(|run| run.run == record.run) {
-            Some(run) => run.fold(record.at, &record.fact),
-            None => self.runs.push(RunState::begin(record).map_err(|why| BadLog::Unreadable { seq, why })?),
         }
         Ok(())
     }
