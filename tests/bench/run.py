@@ -27,17 +27,30 @@ SCRATCH = Path(tempfile.mkdtemp(prefix="modelswap-bench-", dir=os.environ.get("S
 
 
 def once(argv, env=None):
-    """Wall seconds, CPU seconds and peak MiB of one process and those that it waited for."""
+    """Wall and CPU seconds of one process and those that it waited for, and its own peak MiB, looked at every millisecond."""
     out = SCRATCH / "out"
     with open(out, "wb") as file:
         began = time.perf_counter()
         child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=file, stderr=file, env=env)
-        _, status, used = os.wait4(child.pid, 0)
+        # The system's own peak counts what this process had when it forked; the file of the new program does not.
+        peak, status = 0, None
+        while status is None:
+            peak = max(peak, high_water(child.pid))
+            done, status_now, used = os.wait4(child.pid, os.WNOHANG)
+            status = status_now if done else time.sleep(0.001)
         wall = time.perf_counter() - began
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode != 0:
         sys.exit(f"{argv} ended with {child.returncode}:\n{out.read_text()}")
-    return wall, used.ru_utime + used.ru_stime, used.ru_maxrss / 1024
+    return wall, used.ru_utime + used.ru_stime, peak / 1024
+
+
+def high_water(pid):
+    """KiB at most so far."""
+    try:
+        return int(re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text()).group(1))
+    except (OSError, AttributeError):
+        return 0
 
 
 def show(name, runs, more=""):
