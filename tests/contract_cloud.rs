@@ -2,6 +2,7 @@
 //! cloud; the facts that moto gets right are run against moto as well. They could be run against a real account as they stand.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -1,6 +1,7 @@
 //! The loop with steps that do as they are told, in a time of their own.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -3,6 +3,7 @@
 //! Real TTLs run out here, so these tests take as long as the TTLs they use: seconds.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
@@ -10,7 +11,11 @@
     clippy::print_stderr,
     reason = "a test stops at the first surprise, and tells people about it"
 )]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test: whatever goes wrong here must stop it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "this is a test: whatever goes wrong here must stop it"
+)]
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, UdpSocket};

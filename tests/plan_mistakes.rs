@@ -1,6 +1,7 @@
 //! What a person sees for a mistake: the place, the source, what to do.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

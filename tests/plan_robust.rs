@@ -1,6 +1,7 @@
 //! Whatever text comes in, one clear answer comes out, quickly.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -1,6 +1,7 @@
 //! The schema that editors use and the parser agree on what a plan looks like; the generated pages are current.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

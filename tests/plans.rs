@@ -1,6 +1,7 @@
 //! Every plan that is shown to anybody can be used as it is.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -82,6 +82,8 @@ pub struct StepState {
     pub undo_attempts: u32,
     /// The receipt of the undo.
     pub undo_applied: Option<Value>,
+    /// When that was.
+    pub undo_applied_at: Option<Timestamp>,
     /// The evidence, once what was before is in force again.
     pub undone: Option<String>,
     /// Why it could not be undone; cleared when a rollback is begun again.
@@ -132,6 +134,7 @@ impl RunState {
             failed: None,
             undo_attempts: 0,
             undo_applied: None,
+            undo_applied_at: None,
             undone: None,
             undo_failed: None,
         };
@@ -170,6 +173,7 @@ impl RunState {
                 let state = self.of(step);
                 if state.undo_attempts > 0 {
                     state.undo_applied = Some(receipt.clone());
+                    state.undo_applied_at = Some(at);
                 } else {
                     state.applied = Some(receipt.clone());
                     state.applied_at = Some(at);

@@ -82,8 +82,10 @@ impl Set {
             Settled::Yes(evidence) => Verdict::Yes { evidence, tails: tails() },
             Settled::NotYet(why) => Verdict::NotYet(why),
             Settled::CannotTell(evidence) => {
-                let since = cx.now.duration_since(cx.since).as_secs();
-                if from == to || since >= NO_RECEIPT_S {
+                // Counted from the newest answer of this step, in whichever direction it was sent.
+                let step = cx.state.step(cx.step);
+                let sent = step.undo_applied_at.or(step.applied_at).unwrap_or(cx.now);
+                if from == to || cx.now.duration_since(sent).as_secs() >= NO_RECEIPT_S {
                     Verdict::Yes { evidence, tails: tails() }
                 } else {
                     Verdict::CannotTell(evidence)

@@ -3,6 +3,7 @@
 //! docs/architecture.md says why. The clippy lints of Cargo.toml hold the rest of it (printing, waiting, exits).
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

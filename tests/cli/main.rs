@@ -1,6 +1,7 @@
 //! What a person and a pipe see: stdout, stderr and exit code together.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -2,6 +2,7 @@
 //! moto can be trusted, on moto.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

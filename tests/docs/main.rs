@@ -1,6 +1,7 @@
 //! What the pages say is so: plans parse, commands and options exist, links lead somewhere, examples are what is written.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

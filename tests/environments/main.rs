@@ -1,6 +1,7 @@
 //! Do both kinds of environment keep the contract of a register, and what only one of them promises?
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

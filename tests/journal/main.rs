@@ -1,6 +1,7 @@
 //! The journal keeps its promises: what was acknowledged is there, what was altered is refused, one holder at a time.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -1,6 +1,7 @@
 //! Whole deploys by the real binary on the loopback world: every plan that is shown to anybody works, with clients at the door.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

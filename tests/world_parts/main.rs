@@ -1,6 +1,7 @@
 //! The parts of the loopback world that carry traffic, on real sockets.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,

@@ -29,6 +29,9 @@ pub(super) struct ModelServer {
     /// How many times faster than real time it runs
     #[arg(long, default_value_t = 1.0)]
     time: f64,
+    /// End when this process is gone: no server outlives its world
+    #[arg(long, value_name = "PID")]
+    ends_with: Option<i32>,
     /// Whose endpoints it has: vllm, llama_cpp, plain
     #[arg(long, default_value = "vllm")]
     flavour: String,
@@ -76,7 +79,10 @@ impl ModelServer {
         }
         let terminated = async {
             if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-                term.recv().await;
+                tokio::select! {
+                    _ = term.recv() => {}
+                    () = super::serve::gone(self.ends_with) => {}
+                }
             }
             stop.send_replace(true);
         };

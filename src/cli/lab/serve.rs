@@ -21,6 +21,9 @@ pub(super) struct Serve {
     /// Where to say what it is
     #[arg(long)]
     file: PathBuf,
+    /// End when this process is gone
+    #[arg(long, value_name = "PID")]
+    ends_with: Option<i32>,
     /// What `runs` starts here: argv by environment, as JSON, with `{ADDRESS}` for a plan's address
     #[arg(long)]
     runs: PathBuf,
@@ -46,7 +49,12 @@ impl Serve {
         };
         let filled = runs.into_iter().map(|(e, argv)| {
             let origin = clock.origin.to_string();
-            let argv = argv.into_iter().map(|word| if word == "{origin}" { origin.clone() } else { socket_of(word) });
+            let world = std::process::id().to_string();
+            let argv = argv.into_iter().map(|word| match word.as_str() {
+                "{origin}" => origin.clone(),
+                "{world}" => world.clone(),
+                _ => socket_of(word),
+            });
             (e, argv.collect())
         });
         file.runs = filled.collect();
@@ -58,13 +66,24 @@ impl Serve {
             temporary.persist(&self.file).map_err(|e| e.error)
         });
         written.map_err(|e| cannot(&self.file, e.to_string()))?;
-        stop_signal().await;
+        tokio::select! {
+            () = stop_signal() => {}
+            () = gone(self.ends_with) => {}
+        }
         world.stop().await;
         Ok(Exit::Done)
     }
 }
 
-/// Returns at TERM, INT, or when the parent that started us is gone.
+/// Returns when the process is gone; never without one.
+pub(super) async fn gone(pid: Option<i32>) {
+    let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) else { return std::future::pending().await };
+    while rustix::process::test_kill_process(pid).is_ok() {
+        super::up::pause(std::time::Duration::from_millis(500)).await;
+    }
+}
+
+/// Returns at TERM or INT.
 async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {

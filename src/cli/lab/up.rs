@@ -117,6 +117,10 @@ pub(in crate::cli) async fn start(
     let exe = std::env::current_exe().map_err(|e| cannot(e.to_string()))?;
     let mut command = Command::new(exe);
     command.args(["lab", "serve"]).arg("--blueprint").arg(&blueprint).arg("--file").arg(path).arg("--runs").arg(&runs);
+    if carrier == Carrier::Child {
+        // However this process ends, its world ends with it.
+        command.args(["--ends-with", &std::process::id().to_string()]);
+    }
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let mut child = command.spawn().map_err(|e| cannot(e.to_string()))?;
@@ -213,7 +217,8 @@ fn argv_of(
             argv.extend(["--listen".to_owned(), format!("{{{}}}", server.address)]);
         }
         argv.extend(
-            ["--origin", "{origin}", "--time", &scale.to_string(), "--token-gap", TOKEN_GAP].map(str::to_owned),
+            ["--origin", "{origin}", "--ends-with", "{world}", "--time", &scale.to_string(), "--token-gap", TOKEN_GAP]
+                .map(str::to_owned),
         );
         if *environment != order.live {
             argv.extend(["--load".to_owned(), load.to_string()]);

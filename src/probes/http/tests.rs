@@ -188,13 +188,20 @@ async fn with_tls_the_name_is_kept_wherever_the_connection_goes() {
     let (address, authority, asked_for) = tls_server().await;
     let access = Access { ca: Some(authority.path().to_owned()), ..Access::default() };
     let url = Url::parse("https://chat.lab/").unwrap();
-    // Pinned to an address, and led there by the loopback world.
     let asker = Asker::new(&AddressMap::default(), &access).await.unwrap();
     assert_eq!(asker.ask_at(address, &url, SOON).await.unwrap().text(), "ok");
+    assert_eq!(*asked_for.lock().unwrap(), [Some("chat.lab".to_owned())]);
+}
+
+#[tokio::test]
+async fn the_loopback_world_has_no_certificates_so_https_goes_there_in_the_clear() {
+    let (address, authority, asked_for) = tls_server().await;
+    let access = Access { ca: Some(authority.path().to_owned()), ..Access::default() };
+    let url = Url::parse("https://chat.lab/").unwrap();
     let asker = Asker::new(&lab(&[("chat.lab:443", address)]), &access).await.unwrap();
-    assert_eq!(asker.get(&url, SOON).await.unwrap().text(), "ok");
-    let name = Some("chat.lab".to_owned());
-    assert_eq!(*asked_for.lock().unwrap(), [name.clone(), name]);
+    // The server speaks nothing but TLS, and nobody greets it in TLS.
+    assert!(asker.get(&url, SOON).await.is_err());
+    assert!(asked_for.lock().unwrap().is_empty());
 }
 
 #[tokio::test]

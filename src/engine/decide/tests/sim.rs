@@ -156,7 +156,8 @@ impl World {
                     }
                     Move::Unwind { why } => Fact::Unwinding { why, unproven: false, keep: false, asked: false },
                     Move::Observe { what, detail } => Fact::Observed { what, detail: json!(detail) },
-                    next => {
+                    next
+                    @ (Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. }) => {
                         flying.push(Flying { next, at: 0, failed: None });
                         continue;
                     }
