@@ -11,11 +11,7 @@
     clippy::print_stderr,
     reason = "a test stops at the first surprise, and tells people about it"
 )]
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "this is a test: whatever goes wrong here must stop it"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "this is a test: whatever goes wrong here must stop it")]
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener, UdpSocket};

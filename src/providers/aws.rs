@@ -110,7 +110,7 @@ impl AwsClients {
             profile = profile.profile_name(name);
         }
         let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new()).or_else(profile.build());
-        let why = "none is named; set `aws: {region: ...}` in the plan, or AWS_REGION".to_owned();
+        let why = error::explain("missing region");
         chain.region().await.ok_or(ProviderError::Rejected { call: "finding the AWS region".to_owned(), why })
     }
 

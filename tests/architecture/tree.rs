@@ -8,7 +8,8 @@ use crate::source::{Source, files_below, read, root, rust_below};
 const LINES_MAX: usize = 500;
 
 /// Directories of `tests/` that are no test target: what targets share, and data.
-const NO_TARGETS: [&str; 5] = [
+const NO_TARGETS: [&str; 6] = [
+    "bench",      // measured by hand: see docs/performance.md
     "support",    // modules that several targets use
     "rig",        // the same, for whole deploys
     "peers",      // installs other people's servers

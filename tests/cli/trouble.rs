@@ -8,7 +8,7 @@ use super::bench::{World, ended, plan, until};
 fn with_approval() -> String {
     plan("demo-alb.yaml")
         .replace("  - swap:", "  - approve: {within: 4h}\n    name: go\n  - swap:")
-        .replace("{for: 30s}", "{for: 30m}")
+        .replace("for: 30s", "for: 30m")
 }
 
 fn waits_for(world: &World, step: &str) {
