@@ -89,7 +89,9 @@ pub(crate) async fn a_busy_service_is_busy_and_nothing_changed(make: Make) {
 }
 
 pub(crate) async fn a_refusal_is_rejected_with_a_hint(make: Make) {
-    for (kind, hint) in [("access_denied", "let the policy of these credentials allow the call"), ("expired_token", "sign in again")] {
+    for (kind, hint) in
+        [("access_denied", "let the policy of these credentials allow the call"), ("expired_token", "sign in again")]
+    {
         let (lab, subject, before, other) = begin(make).await;
         let answer = hit(&lab, &subject, json!(kind), (&before, &other)).await;
         match answer {

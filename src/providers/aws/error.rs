@@ -88,7 +88,7 @@ pub(super) fn explain(why: &str) -> String {
     let why = why.split('\n').map(str::trim).collect::<Vec<_>>().join("; ");
     let lower = why.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if has(&["no credentials found in chain"]) {
+    if has(&["no credentials found in chain", "imds"]) {
         format!(
             "no AWS credentials were found: not in the environment, nor in a profile, nor from the machine; {credentials}"
         )
