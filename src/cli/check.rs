@@ -1,6 +1,7 @@
 //! `modelswap check PLAN`: the gates alone. An environment proves that it serves, then every gate of the plan's check steps is asked.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::json;
@@ -135,7 +136,7 @@ pub(super) fn nobody_s_run(resolved: &Resolved, now: jiff::Timestamp) -> (RunId,
     let run = RunId::generate(u64::try_from(now.as_millisecond()).unwrap_or(0));
     let (plan_name, plan_text, digest) = (String::new(), String::new(), String::new());
     let resolved = serde_json::to_value(resolved).unwrap_or_default();
-    let started = RunStarted { format: crate::plan::resolve::FORMAT, plan_name, plan_text, digest, resolved };
+    let started = Arc::new(RunStarted { format: crate::plan::resolve::FORMAT, plan_name, plan_text, digest, resolved });
     let state = RunState {
         run: run.clone(),
         started,

@@ -1,6 +1,7 @@
 //! The state of a run is the fold of its facts. Pure: replay and live share it, so there is no second path called recovery.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -24,8 +25,8 @@ pub enum Goal {
 pub struct RunState {
     /// Which run.
     pub run: RunId,
-    /// How it began.
-    pub started: RunStarted,
+    /// How it began. Shared, because states are handed to every move and plans can be long.
+    pub started: Arc<RunStarted>,
     /// When it began, and by whom.
     pub began: (Timestamp, String),
     /// How far it is meant to go.
@@ -108,7 +109,7 @@ impl RunState {
         };
         Ok(Self {
             run: record.run.clone(),
-            started: (**started).clone(),
+            started: Arc::new((**started).clone()),
             began: (record.at, record.actor.to_string()),
             goal: Goal::Deployed,
             unwinding: None,
