@@ -214,7 +214,7 @@ impl Desk {
         use std::io::Write;
         let Some(summary) = std::env::var_os("GITHUB_STEP_SUMMARY") else { return };
         let card = format!(
-            "### modelswap run `{run}` of `{}`\n\nfrom `{}` to `{}`. Back, from any machine that sees the state:\n\n```\nmodelswap rollback {}{}\n```\n",
+            "### modelswap run `{run}` of `{}`\n\nfrom `{}` to `{}`. Back, from wherever the state is seen:\n\n```\nmodelswap rollback {}{}\n```\n",
             resolved.plan.service, resolved.live, resolved.next, resolved.plan.service, self.state_option
         );
         let file = std::fs::OpenOptions::new().append(true).create(true).open(summary);

@@ -6,7 +6,7 @@
 //! ..  04-check              5s   serving 1/1: chat-v2 completed a stream of 8 chunks, 1 of 3 in a row
 //! TRAFFIC  balancer a 100, b 0   record A 203.0.113.10 (ttl 60)
 //! WITNESS  sent 63, answered 61, lost 0
-//! Ctrl-C stops here and holds. Back to a, from any machine:
+//! Ctrl-C stops here and holds. Back to a, from wherever the state is seen:
 //!   modelswap rollback chat
 //! ```
 
@@ -91,9 +91,9 @@ impl Bars {
         let witness = self.witness.as_ref().map(|says| add(format!("WITNESS  {}", says())));
         let live = state.started.resolved["live"].as_str().unwrap_or("before");
         let says = if state.unwinding.is_some() {
-            "Ctrl-C stops here. Going on, from any machine:".to_owned()
+            "Ctrl-C stops here. Going on, from wherever the state is seen:".to_owned()
         } else {
-            format!("Ctrl-C stops here and holds. Back to {live}, from any machine:")
+            format!("Ctrl-C stops here and holds. Back to {live}, from wherever the state is seen:")
         };
         let width = usize::from(console::Term::stderr().size().1).max(40) - 1;
         let mut way_back = vec![add(says)];
