@@ -2,8 +2,8 @@
 //! before, with the real binary on the loopback world.
 //!
 //! By default the runs of `demo.yaml` are cut off, a deploy right after each record and in the middle of each, with the ways on
-//! taking turns. With `MODELSWAP_CRASH=full` it is three plans, every record not written, half written and written, and each
-//! way on.
+//! taking turns. With `MODELSWAP_CRASH=plans` it is every plan of `plans/`, as densely; with `MODELSWAP_CRASH=full` moreover every
+//! record not written, half written and written, and each way on.
 
 #![allow(
     clippy::pedantic,
@@ -30,14 +30,25 @@ use rig::{Ended, World, journal};
 /// Fast: times of the plan do not matter here, only the order of things.
 const PACE: Pace = Pace { time: 240, load_s: 5 };
 
-/// Whether everything is done, or what a push has time for.
+/// What was asked for: nothing (what a push has time for), `plans` or `full`.
+fn asked() -> String {
+    std::env::var("MODELSWAP_CRASH").unwrap_or_default()
+}
+
+/// Whether everything is done.
 fn full() -> bool {
-    std::env::var("MODELSWAP_CRASH").is_ok_and(|v| v == "full")
+    asked() == "full"
 }
 
 /// The plans whose runs are cut off.
 fn plans() -> Vec<&'static str> {
-    if full() { vec!["demo", "alb-blue-green", "route53-blue-green"] } else { vec!["demo"] }
+    match asked().as_str() {
+        "" => vec!["demo"],
+        "plans" | "full" => {
+            vec!["demo", "alb-blue-green", "route53-blue-green", "route53-weighted", "alb-and-route53", "single-host"]
+        }
+        other => panic!("MODELSWAP_CRASH is `{other}`; it may be `plans` or `full`"),
+    }
 }
 
 /// On which side of a record the process dies.
