@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::desk::Desk;
 use crate::ids::EnvironmentName;
 use crate::plan::compile::Backends;
-use crate::plan::model::{AlbRule, Endpoints, Plan, RecordValues, Release, Router, Runs};
+use crate::plan::model::{AlbRule, Endpoints, Plan, ProcessRuns, RecordValues, Release, Router, Runs};
 use crate::plan::resolve::Resolved;
 use crate::providers::aws::{AwsAccess, AwsClients};
 use crate::providers::dns::route53::value::Alias;
@@ -16,6 +16,7 @@ use crate::providers::environments::{Command, Elsewhere, Process};
 use crate::providers::erased::{AnyRegister, AnyRouter};
 use crate::providers::traffic::alb::{Alb, Which};
 use crate::steps::servers::Servers;
+use crate::units::Span;
 use crate::world::AddressMap;
 
 /// Routers and servers, for looking before roles are known.
@@ -72,22 +73,26 @@ fn environment(
     if away && matches!(runs, Runs::Process(_)) {
         return Arc::new(Elsewhere { environment: name.clone(), host: resolved.host.clone() });
     }
+    let at = |directory: Option<std::path::PathBuf>| Some(resolved.base.join(directory.unwrap_or_default()));
     match (runs.clone(), argv) {
-        (Runs::Process(mut runs), argv) => {
-            runs.directory = Some(resolved.base.join(runs.directory.unwrap_or_default()));
-            let process = Process::new(name.clone(), runs, release, dir, clock);
-            Arc::new(match argv {
-                Some(argv) => process.for_world(argv),
-                None => process,
-            })
+        (runs, Some(argv)) => {
+            let (env, directory, grace) = match runs {
+                Runs::Process(runs) => (runs.env, runs.directory, runs.grace),
+                Runs::Command(runs) => (runs.env, runs.directory, Span::from_secs(30)),
+            };
+            // The world's model servers stream in real time, so from TERM to KILL takes as long as it does outside.
+            let scale = desk.world.as_ref().map_or(1.0, |world| world.scale);
+            let grace = Span::from(grace.std().mul_f64(scale));
+            let runs = ProcessRuns { command: argv, env, directory: at(directory), log: None, grace };
+            Arc::new(Process::new(name.clone(), runs, release, dir, clock))
         }
-        (Runs::Command(mut runs), argv) => {
-            runs.directory = Some(resolved.base.join(runs.directory.unwrap_or_default()));
-            let command = Command::new(name.clone(), runs, release, dir, clock);
-            match argv {
-                Some(argv) => Arc::new(command.for_world(argv)),
-                None => Arc::new(command),
-            }
+        (Runs::Process(mut runs), None) => {
+            runs.directory = at(runs.directory);
+            Arc::new(Process::new(name.clone(), runs, release, dir, clock))
+        }
+        (Runs::Command(mut runs), None) => {
+            runs.directory = at(runs.directory);
+            Arc::new(Command::new(name.clone(), runs, release, dir, clock))
         }
     }
 }

@@ -16,8 +16,9 @@ use crate::rig::cells::{self, Cell, case};
 use crate::rig::clients::Clients;
 use crate::rig::{self, Ended, Pace, World, journal, look};
 
-/// An hour in a minute: slow enough that no patience of a plan ends while a busy machine does its work.
-const PACE: Pace = Pace { time: 60, load_s: 5 };
+/// Half an hour in a minute: slow enough that no patience of a plan ends while a busy machine does its work. At twice this a
+/// request that a busy machine carried for a quarter of a second had been under way for a quarter of a minute.
+const PACE: Pace = Pace { time: 30, load_s: 5 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_plan_deploys_and_finalizes_and_goes_back_and_loses_nothing() {
