@@ -1,6 +1,7 @@
 //! `modelswap deploy PLAN`: reach the plan's release.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -266,7 +267,7 @@ async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failu
 }
 
 /// While A of the run before still runs as the way back, there is no room for the next release in its place.
-fn refuse_unfinalized(runs: &[RunState], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
+fn refuse_unfinalized(runs: &[Arc<RunState>], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
     let Some(last) = runs.last() else { return Ok(()) };
     let pending = last.outcome == Some(Outcome::Deployed)
         && last.goal == Goal::Deployed

@@ -158,9 +158,9 @@ impl<'a> Drive<'a> {
         Ok(())
     }
 
-    /// What is known now, for a move to look at.
-    pub(super) async fn state(&self) -> RunState {
-        self.journal.lock().await.state().clone()
+    /// What is known now, for a move to look at. Whoever keeps it while a fact is written makes the fold copy it.
+    pub(super) async fn state(&self) -> Arc<RunState> {
+        Arc::clone(self.journal.lock().await.shared())
     }
 
     async fn halt_if_stopped(&self) {

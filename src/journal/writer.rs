@@ -1,5 +1,7 @@
 //! The pen: appends the facts of one run to its service's log, as one holder.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::actor::{Actor, Alive};
@@ -157,6 +159,11 @@ impl Journal {
 
     /// The run in hand.
     pub fn state(&self) -> &RunState {
+        self.shared()
+    }
+
+    /// The run in hand, for whoever looks at it while the journal is not in hand.
+    pub fn shared(&self) -> &Arc<RunState> {
         self.log.runs.iter().find(|run| run.run == self.run).expect("BUG: a journal is opened on a run of its log")
     }
 
