@@ -75,7 +75,10 @@ pub(super) fn end(run: &RunState, log: &Log) -> String {
     match (&run.outcome, &run.interrupted) {
         (Some(Outcome::Deployed), _) => "deployed".to_owned(),
         (Some(Outcome::Finalized), _) => "finalized".to_owned(),
-        (Some(Outcome::RolledBack { why }), _) => format!("rolled back ({why})"),
+        (Some(Outcome::RolledBack { why, to: None }), _) => format!("rolled back ({why})"),
+        (Some(Outcome::RolledBack { why, to: Some(step) }), _) => {
+            format!("rolled back to `{step}`, which stays ({why})")
+        }
         (Some(Outcome::RollbackIncomplete { traffic_restored: true, left, .. }), _) => {
             format!("rollback incomplete: traffic is restored, {} left", left.len())
         }

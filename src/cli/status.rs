@@ -265,6 +265,7 @@ fn next(run: &RunState, log: &Log, past: &Past, desk: &Desk) -> Vec<String> {
             lines
         }
         Some(Outcome::RollbackIncomplete { .. }) => vec![format!("{back}   when you have put it right")],
+        Some(Outcome::RolledBack { to: Some(_), .. }) => vec![format!("{back}   undoes the rest")],
         Some(Outcome::Deployed) => {
             let finalize = past.resolved.plan.finalize.as_ref().map(|f| {
                 format!("modelswap finalize {service}{at}   from {}", date_time(run.last_at + f.after.signed()))

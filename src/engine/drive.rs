@@ -112,7 +112,7 @@ impl<'a> Drive<'a> {
                     }
                     Move::Unwind { why } => {
                         again = true;
-                        let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: false };
+                        let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: false, to: None };
                         air.meanwhile(self.append(turn)).await?;
                     }
                     Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. } => {

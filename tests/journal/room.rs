@@ -79,7 +79,7 @@ async fn fill(state: &Path) {
     let mut back = open(state, gone(), Purpose::Rollback, Takeover::Never).await.unwrap();
     for n in 0..40 {
         let why = format!("{n}");
-        back.append(Fact::Unwinding { why, unproven: false, keep: false, asked: true }, at(5)).await.unwrap();
+        back.append(Fact::Unwinding { why, unproven: false, keep: false, asked: true, to: None }, at(5)).await.unwrap();
     }
     back.append(attempt("a", true), at(6)).await.unwrap();
     back.append(Fact::Undone { step: step("a"), evidence: "reads 0".to_owned(), tails: Vec::new() }, at(7))
