@@ -115,7 +115,7 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
         }
     }
     let mut object = json!({
-        "type": "finished", "version": crate::report::jsonl::VERSION, "service": service, "run": state.run,
+        "type": "finished", "service": service, "run": state.run,
         "exit": exit.code(), "live": live, "next": next, "witness": seen,
     });
     if let (Some(object), Ok(Value::Object(fields))) = (object.as_object_mut(), serde_json::to_value(outcome)) {

@@ -61,7 +61,7 @@ fn tell(service: &ServiceName, log: &Log, desk: &Desk) {
             run.began.1
         ));
         desk.result(&json!({
-            "type": "run", "version": 1, "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
+            "type": "run", "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
             "from": from, "to": to, "model": model, "revision": revision, "plan": run.started.plan_name, "digest": run.started.digest,
             "end": end, "outcome": run.outcome,
         }));

@@ -213,7 +213,7 @@ pub enum FailureKind {
 pub enum Ask {
     /// Let an `approve` step pass.
     Approve {
-        /// Which step; every one when none is named.
+        /// Which step; every one when none is named, as journals of before may have it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepId>,
     },

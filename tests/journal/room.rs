@@ -85,7 +85,9 @@ async fn fill(state: &Path) {
     back.append(Fact::Undone { step: step("a"), evidence: "reads 0".to_owned(), tails: Vec::new() }, at(7))
         .await
         .unwrap();
-    back.append(Fact::Finished { outcome: Outcome::RolledBack { why: "asked".to_owned() } }, at(8)).await.unwrap();
+    back.append(Fact::Finished { outcome: Outcome::RolledBack { why: "asked".to_owned(), to: None } }, at(8))
+        .await
+        .unwrap();
     let error = begin(state, 2, gone()).await.unwrap_err();
     assert!(is_full(&error), "{error}");
     assert_eq!(look(state).await.1.newest().unwrap(), back.state());

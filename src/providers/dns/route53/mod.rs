@@ -19,6 +19,7 @@ use super::super::{Answers, ProviderError, Refused, Register, Router, Settled, S
 use crate::ids::EnvironmentName;
 
 mod reading;
+pub mod survey;
 mod traps;
 pub mod value;
 
