@@ -97,8 +97,13 @@ impl Init {
 
     async fn look(&self, arn: &Arn, listener: &str, host: &str, desk: &Desk) -> Result<Survey, Failure> {
         let endpoint = desk.world.as_ref().map(|world| world.cloud.clone());
-        let access =
-            AwsAccess { account: Some(arn.account.clone()), region: Some(arn.region.clone()), profile: None, endpoint };
+        let access = AwsAccess {
+            account: Some(arn.account.clone()),
+            region: Some(arn.region.clone()),
+            profile: None,
+            endpoint,
+            scale: None,
+        };
         let clients = Arc::new(AwsClients::new(access));
         let found = async {
             clients.check_account().await?;

@@ -97,7 +97,7 @@ impl Built {
         }
         names::sort(&mut records);
         let served = records.clone();
-        let zone = Zone { name, private: order.private, name_servers, records, served, protected: Vec::new() };
+        let zone = Zone { name, private: order.private, name_servers, records, served, ..Zone::default() };
         self.cloud.zones.insert(id, zone);
     }
 

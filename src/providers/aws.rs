@@ -29,6 +29,8 @@ pub struct AwsAccess {
     pub profile: Option<String>,
     /// Where the loopback world's cloud listens.
     pub endpoint: Option<String>,
+    /// How many times faster than real time that world runs.
+    pub scale: Option<f64>,
 }
 
 /// Clients of one account, made when first needed. Each is made once: a client of the SDK has a connection pool of its own.
@@ -46,6 +48,9 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One attempt's part of it, so that a read whose answer is lost is asked again while there is time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The least of an attempt's in a loopback world that runs fast: far beyond the time that an answer takes there.
+const WORLD_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to be made: far beyond any round trip on earth.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -73,8 +78,8 @@ impl AwsClients {
         let region = self.region().await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(CALL_TIMEOUT);
+            .operation_attempt_timeout(self.real(ATTEMPT_TIMEOUT))
+            .operation_timeout(self.real(CALL_TIMEOUT).max(2 * self.real(ATTEMPT_TIMEOUT)));
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .timeout_config(timeouts.build())
             .http_client(http.clone())
@@ -100,6 +105,14 @@ impl AwsClients {
             credentials = credentials.profile_name(profile);
         }
         Ok(loader.credentials_provider(credentials.build().await).load().await)
+    }
+
+    /// What `patience` really is: the deployer's waits shrink with the world's, but not below what a busy machine needs.
+    fn real(&self, patience: Duration) -> Duration {
+        match self.access.scale {
+            Some(scale) => patience.div_f64(scale.max(1.0)).max(WORLD_TIMEOUT_MIN).min(patience),
+            None => patience,
+        }
     }
 
     /// The plan's region, else the environment's, else the profile's. A machine is not asked where it stands: a plan that
@@ -174,5 +187,5 @@ impl AwsClients {
 
 /// A write has one attempt, so it may have all the time.
 fn write_timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build()
+    TimeoutConfig::builder().disable_operation_attempt_timeout().build()
 }
