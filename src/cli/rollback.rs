@@ -17,6 +17,7 @@ use crate::journal::state::RunState;
 use crate::journal::store::Store;
 use crate::journal::store::local::Local;
 use crate::journal::writer::{Journal, Takeover, ask, free};
+use crate::plan::resolve::Resolved;
 
 /// How long a live run may take to make room.
 const YIELD_S: u64 = 10;
@@ -157,8 +158,8 @@ fn is_done(run: &RunState, step: &StepId) -> bool {
 }
 
 fn nothing_to_undo(log: &Log, desk: &Desk) -> Exit {
-    let on = log.newest().and_then(|run| run.started.resolved["live"].as_str());
-    let on = on.map_or_else(|| "where it was".to_owned(), |live| format!("on {live}"));
+    let newest = log.newest().and_then(|run| serde_json::from_value::<Resolved>(run.started.resolved.clone()).ok());
+    let on = newest.map_or_else(|| "where it was".to_owned(), |resolved| format!("on {}", resolved.led_to()));
     desk.tell(&format!("already {on}: the newest run has no effects that are not undone; nothing was done"));
     if let Some(older) = log.newest_with_effects() {
         let (run, at) = (&older.run, &desk.state_option);
