@@ -15,7 +15,6 @@ use crate::journal::fact::{Ask, Fact, Outcome, Purpose};
 use crate::journal::log::Log;
 use crate::journal::state::RunState;
 use crate::journal::store::Store;
-use crate::journal::store::local::Local;
 use crate::journal::writer::{Journal, Takeover, ask, free};
 use crate::plan::resolve::Resolved;
 
@@ -88,7 +87,7 @@ impl Rollback {
     /// The service, and the run if one is named.
     async fn meant(&self, desk: &Desk) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
         if let Some(text) = &self.what {
-            for service in Local::services(&desk.state) {
+            for service in desk.known()? {
                 let (_, log) = desk.log(&service).await?;
                 if let Some(run) = log.runs.iter().find(|run| run.run.as_str() == text) {
                     return Ok((service, Some(run.run.clone())));
