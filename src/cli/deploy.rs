@@ -148,7 +148,7 @@ impl Deploy {
         {
             let names: Vec<_> = graph.nodes.iter().map(|n| n.shape.id.as_str()).collect();
             return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`"))
-                .detail(format!("it has: {}", names.join(", "))));
+                .detail(format!("it has: {}; nothing was done", names.join(", "))));
         }
         if !self.yes && desk.interactive {
             ask(&resolved)?;

@@ -15,8 +15,8 @@ use crate::journal::fact::{Ask, Fact, Outcome, Purpose};
 use crate::journal::log::Log;
 use crate::journal::state::RunState;
 use crate::journal::store::Store;
-use crate::journal::store::local::Local;
 use crate::journal::writer::{Journal, Takeover, ask, free};
+use crate::plan::resolve::Resolved;
 
 /// How long a live run may take to make room.
 const YIELD_S: u64 = 10;
@@ -87,7 +87,7 @@ impl Rollback {
     /// The service, and the run if one is named.
     async fn meant(&self, desk: &Desk) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
         if let Some(text) = &self.what {
-            for service in Local::services(&desk.state) {
+            for service in desk.known()? {
                 let (_, log) = desk.log(&service).await?;
                 if let Some(run) = log.runs.iter().find(|run| run.run.as_str() == text) {
                     return Ok((service, Some(run.run.clone())));
@@ -157,8 +157,8 @@ fn is_done(run: &RunState, step: &StepId) -> bool {
 }
 
 fn nothing_to_undo(log: &Log, desk: &Desk) -> Exit {
-    let on = log.newest().and_then(|run| run.started.resolved["live"].as_str());
-    let on = on.map_or_else(|| "where it was".to_owned(), |live| format!("on {live}"));
+    let newest = log.newest().and_then(|run| serde_json::from_value::<Resolved>(run.started.resolved.clone()).ok());
+    let on = newest.map_or_else(|| "where it was".to_owned(), |resolved| format!("on {}", resolved.led_to()));
     desk.tell(&format!("already {on}: the newest run has no effects that are not undone; nothing was done"));
     if let Some(older) = log.newest_with_effects() {
         let (run, at) = (&older.run, &desk.state_option);
