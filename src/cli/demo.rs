@@ -171,7 +171,11 @@ async fn ask_back() -> bool {
 async fn heard<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
     tokio::select! {
         biased;
-        _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Held, "interrupted; the demo's world is gone, and nothing is left running")),
+        _ = tokio::signal::ctrl_c() => {
+            // Below the question that was not answered.
+            tell("");
+            Err(Failure::new(Exit::Held, "interrupted; the demo's world is gone, and nothing is left running"))
+        }
         done = work => Ok(done),
     }
 }
