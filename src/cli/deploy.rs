@@ -97,7 +97,7 @@ impl Deploy {
         if let Some(policy) = self.on_failure {
             file.plan.on_failure = policy.into();
         }
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        let desk = Desk::new(common, file.plan.state.as_ref())?;
         desk.refuse_unshared_state(&file.plan)?;
         let (store, log) = self.free_log(&file, &desk).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
@@ -255,7 +255,7 @@ async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failu
     match chosen {
         Ok(1) => rollback::Rollback::of(service).run(common).await,
         Ok(2) => {
-            let (store, log) = desk.log(&desk.service(Some(service))?).await?;
+            let (store, log) = desk.log(&desk.service(Some(service)).await?).await?;
             match log.newest().map(|run| run.run.clone()) {
                 Some(run) => resume_run(store, log, run, desk).await,
                 None => Ok(Exit::Held),

@@ -9,8 +9,6 @@ use super::{Exit, Failure};
 use crate::ids::ServiceName;
 use crate::journal::record::Record;
 use crate::journal::state::RunState;
-use crate::journal::store::Store;
-use crate::journal::store::local::Local;
 use crate::report::Reporter;
 use crate::report::jsonl::JsonLines;
 use crate::report::words::line;
@@ -50,7 +48,7 @@ impl Events {
 
     /// The records of the run that is meant, oldest first.
     async fn records(&self, desk: &Desk) -> Result<Vec<Record>, Failure> {
-        let known = Local::services(&desk.state);
+        let known = desk.known().await?;
         let mut runs = Vec::new();
         for service in &known {
             let records = load(service, desk).await?;
@@ -63,7 +61,7 @@ impl Events {
         if let Some(what) = self.what.as_deref().filter(|what| !known.iter().any(|s| s.as_str() == *what)) {
             let failure = Failure::new(
                 Exit::Usage,
-                format!("there is no run and no service `{what}` in {}", desk.state.display()),
+                format!("there is no run and no service `{what}` in {}", desk.place),
             );
             return Err(match runs.as_slice() {
                 [] => failure
@@ -74,14 +72,14 @@ impl Events {
                     .hint(format!("modelswap history{}   lists all", desk.state_option)),
             });
         }
-        let records = load(&desk.service(self.what.as_deref())?, desk).await?;
+        let records = load(&desk.service(self.what.as_deref()).await?, desk).await?;
         let newest = records.iter().map(|r| r.run.clone()).max();
         Ok(records.into_iter().filter(|r| Some(&r.run) == newest.as_ref()).collect())
     }
 }
 
 async fn load(service: &ServiceName, desk: &Desk) -> Result<Vec<Record>, Failure> {
-    let loaded = Local::new(&desk.state, service).load().await;
+    let loaded = desk.records(service).await;
     let (_, records) = loaded.map_err(|e| desk.cannot_keep(&e))?;
     Ok(records.into_iter().map(|(record, _)| record).collect())
 }

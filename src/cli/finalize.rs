@@ -28,7 +28,7 @@ pub(super) struct Finalize {
 impl Finalize {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
-        let service = desk.service(self.service.as_deref())?;
+        let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
         let at = &desk.state_option;

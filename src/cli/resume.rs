@@ -23,7 +23,7 @@ pub(super) struct Resume {
 impl Resume {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
-        let service = desk.service(self.service.as_deref())?;
+        let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
         let unfinished = log.newest().filter(|run| run.is_unfinished()).map(|run| run.run.clone());
         if let Some(run) = unfinished {

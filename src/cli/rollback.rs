@@ -15,7 +15,6 @@ use crate::journal::fact::{Ask, Fact, Outcome, Purpose};
 use crate::journal::log::Log;
 use crate::journal::state::RunState;
 use crate::journal::store::Store;
-use crate::journal::store::local::Local;
 use crate::journal::writer::{Journal, Takeover, ask, free};
 
 /// How long a live run may take to make room.
@@ -78,23 +77,21 @@ impl Rollback {
     /// The service, and the run if one is named.
     async fn meant(&self, desk: &Desk) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
         if let Some(text) = &self.what {
-            for service in Local::services(&desk.state) {
+            for service in desk.known().await? {
                 let (_, log) = desk.log(&service).await?;
                 if let Some(run) = log.runs.iter().find(|run| run.run.as_str() == text) {
                     return Ok((service, Some(run.run.clone())));
                 }
             }
         }
-        Ok((desk.service(self.what.as_deref())?, None))
+        Ok((desk.service(self.what.as_deref()).await?, None))
     }
 
     /// Asks a live run to stop; takes over from one that does not only if that was said.
     async fn make_room(&self, store: &mut dyn Store, log: &mut Log, desk: &Desk) -> Result<Takeover, Failure> {
         let Err(held) = free(log) else { return Ok(Takeover::Never) };
-        let (Some(run), Some(holder)) = (log.newest_open().map(|r| r.run.clone()), log.holder.clone()) else {
-            return Ok(Takeover::Never);
-        };
-        if holder.alive() == Alive::Yes {
+        let Some(run) = log.newest_open().map(|r| r.run.clone()) else { return Ok(Takeover::Never) };
+        if log.alive() == Alive::Yes {
             desk.tell(&format!("{held}; asking it to stop"));
             let service = log
                 .service()

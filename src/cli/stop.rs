@@ -41,7 +41,7 @@ pub(super) struct Stop {
 impl Stop {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
-        let service = desk.service(Some(&self.service))?;
+        let service = desk.service(Some(&self.service)).await?;
         let (store, log) = desk.log(&service).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
         let Some(run) = log.newest() else {

@@ -76,6 +76,7 @@ impl Journal {
         let mut journal = Self { store, log, service, run, epoch, actor, takes_over: false, displaced: None };
         journal.append(facts.0, at).await?;
         journal.append(Fact::Opened { purpose: facts.1, reason: None }, at).await?;
+        journal.store.hold(epoch, &journal.actor);
         Ok(journal)
     }
 
@@ -96,6 +97,7 @@ impl Journal {
         let (epoch, takes_over) = (log.head.epoch + 1, reason.is_some());
         let mut journal = Self { store, log, service, run, epoch, actor, takes_over, displaced: None };
         journal.append(Fact::Opened { purpose: purpose.0, reason }, at).await?;
+        journal.store.hold(epoch, &journal.actor);
         Ok(journal)
     }
 
@@ -248,7 +250,7 @@ pub async fn ask(
 /// [`JournalError::Held`] when somebody is, or may be, on another host.
 pub fn free(log: &Log) -> Result<(), JournalError> {
     let Some((run, holder)) = log.newest_open().zip(log.holder.as_ref()) else { return Ok(()) };
-    match holder.alive() {
+    match log.alive() {
         Alive::No => Ok(()),
         Alive::Yes | Alive::CannotTell => {
             Err(JournalError::Held { by: holder.to_string(), pid: holder.pid, since: run.opened_at })

@@ -44,6 +44,10 @@ pub enum FaultKind {
     Twice,
     /// A read is answered from before the last accepted change.
     Stale,
+    /// Nothing happens; S3's `ConditionalRequestConflict`, a 409 to be tried again.
+    Conflict,
+    /// A write to a bucket is done whatever its `If-None-Match` and `If-Match` say, as some stores do.
+    IgnoreConditions,
 }
 
 /// An order: which call goes wrong, and how.

@@ -39,7 +39,8 @@ impl Serve {
         let clock = ScaledClock { origin: SystemClock.now(), scale: order.scale.max(1.0) };
         let world = World::start(&order, clock).await.map_err(|e| cannot(&self.blueprint, e.to_string()))?;
         // Whoever runs a plan here keeps its journals beside the world file: each change must be in them before it arrives.
-        world.oracle.watch(Arc::new(WriteAhead::new(super::up::state_of(&self.file))));
+        let watch = WriteAhead::new(super::up::state_of(&self.file)).and_buckets_of(world.cloud.clone());
+        world.oracle.watch(Arc::new(watch));
         let mut file = world.file();
         let runs: std::collections::BTreeMap<_, Vec<String>> =
             serde_json::from_str(&read(&self.runs)?).map_err(|e| cannot(&self.runs, e.to_string()))?;

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::{Appended, Store, StoreError};
 use crate::ids::ServiceName;
-use crate::journal::log::{BadLog, Log};
-use crate::journal::record::{Framed, Record, digest, frame, is_digest, read, unframe};
+use crate::journal::log::Log;
+use crate::journal::record::{Framed, Record, digest, frame, is_digest, unframe};
 
 mod disk;
 
@@ -193,15 +193,9 @@ impl Store for Local {
         self.known = Known::default();
         let bytes = self.rest()?;
         let (payloads, known) = self.payloads(&bytes)?;
-        let (mut log, mut records) = (Log::of(&self.service), Vec::new());
-        for payload in payloads {
-            let bad = |bad| StoreError::Bad { place: self.journal.display().to_string(), bad };
-            let seq = log.head.seq + 1;
-            let record = read(payload, |digest| self.fetch(digest).map_err(|e| e.to_string()))
-                .map_err(|why| bad(BadLog::Unreadable { seq, why }))?;
-            log.push(payload, &record).map_err(bad)?;
-            records.push((record, payload.to_vec()));
-        }
+        let fetch = |digest: &str| self.fetch(digest).map_err(|e| e.to_string());
+        let read = Log::read(&self.service, payloads.into_iter().map(<[u8]>::to_vec), fetch);
+        let (log, records) = read.map_err(|bad| StoreError::Bad { place: self.journal.display().to_string(), bad })?;
         self.known = known;
         Ok((log, records))
     }

@@ -31,7 +31,7 @@ pub struct Call {
     /// Counted from 1, in the order of arrival.
     pub number: u64,
     pub at: Timestamp,
-    /// `route53`, `elbv2`, `sts`.
+    /// `route53`, `elbv2`, `sts`, `s3`.
     pub service: String,
     pub operation: String,
     /// Whether it is of a kind that changes something.
@@ -127,7 +127,9 @@ impl Oracle {
             (call, inner.hooks.clone())
         };
         // Without the lock: a hook may take its time, and may ask this oracle.
-        let found: Vec<_> = hooks.iter().filter(|_| mutating).flat_map(|hook| hook.on_mutation(&call)).collect();
+        // A bucket only keeps what is written about the world.
+        let watched = mutating && service != "s3";
+        let found: Vec<_> = hooks.iter().filter(|_| watched).flat_map(|hook| hook.on_mutation(&call)).collect();
         let number = call.number;
         let findings = found.into_iter().map(|(promise, on, why)| Finding { call: number, at, promise, on, why });
         self.lock().findings.extend(findings);

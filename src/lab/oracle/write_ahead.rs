@@ -1,6 +1,6 @@
 //! Write-ahead, seen from the other side: when a change arrives at the cloud, its intent must be durable already.
 //!
-//! The journals are read as they stand on the disk at that moment. As long as there is no run in any of them, whoever calls is
+//! The journals are read as they stand on the disk, or in the world's own buckets, at that moment. As long as there is no run in any of them, whoever calls is
 //! not modelswap (a person trying the API). Once there is one, every change must be announced: also one that is made after the
 //! run has ended is a finding.
 
@@ -11,22 +11,32 @@ use serde_json::Value;
 
 use super::{Call, OnMutation};
 use crate::journal::record::{Framed, unframe};
+use crate::lab::state::{Cloud, SharedCloud};
 
 /// Looks at the journals below a state directory.
 #[derive(Debug)]
 pub struct WriteAhead {
     state: PathBuf,
+    buckets: Option<SharedCloud>,
 }
 
 impl WriteAhead {
     /// Watches the journals at `state/*/journal`.
     pub fn new(state: PathBuf) -> Self {
-        Self { state }
+        Self { state, buckets: None }
+    }
+
+    /// Watches those in the world's buckets as well.
+    #[must_use]
+    pub fn and_buckets_of(self, cloud: SharedCloud) -> Self {
+        Self { buckets: Some(cloud), ..self }
     }
 
     fn journals(&self) -> Vec<Vec<Value>> {
         let services = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
-        services.map(|service| records(&service.path().join("journal"))).filter(|records| !records.is_empty()).collect()
+        let local = services.map(|service| records(&service.path().join("journal")));
+        let kept = self.buckets.as_ref().map(|cloud| kept(&cloud.lock())).unwrap_or_default();
+        local.chain(kept).filter(|records| !records.is_empty()).collect()
     }
 }
 
@@ -58,6 +68,19 @@ fn records(journal: &Path) -> Vec<Value> {
         rest = rest.get(taken..).unwrap_or_default();
     }
     records
+}
+
+/// The journals in buckets: the objects below each `…/log/`, in the order of their names.
+fn kept(cloud: &Cloud) -> Vec<Vec<Value>> {
+    let mut journals: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
+    for (bucket, objects) in &cloud.buckets {
+        for (key, object) in objects {
+            let Some((log, _)) = key.rsplit_once('/').filter(|(folder, _)| folder.ends_with("/log")) else { continue };
+            let records = journals.entry((bucket, log)).or_default();
+            records.extend(serde_json::from_str::<Value>(&object.body));
+        }
+    }
+    journals.into_values().collect()
 }
 
 /// Steps of the newest holder with an attempt and no outcome yet, and the register that each named when it was prepared.
@@ -109,6 +132,7 @@ mod tests {
 
     use super::*;
     use crate::journal::record::frame;
+    use crate::lab::state::StoredObject;
 
     const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/edge/50dc/f2f7/4126";
 
@@ -163,6 +187,27 @@ mod tests {
         facts.push((1, json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
         facts.push((2, json!({"fact": "opened", "purpose": "resume"})));
         assert_eq!(found(&facts, &modify), 1);
+    }
+
+    #[test]
+    fn a_journal_in_a_bucket_announces_as_one_on_the_disk_does() {
+        let cloud = SharedCloud::default();
+        let keep = |seq: usize, fact: &Value| {
+            let body = json!({"run": "R", "epoch": 1, "fact": fact}).to_string();
+            let object = StoredObject { body, etag: String::new(), at: jiff::Timestamp::UNIX_EPOCH };
+            let mut cloud = cloud.lock();
+            let bucket = cloud.buckets.entry("ops".to_owned()).or_default();
+            bucket.insert(format!("state/chat/log/{seq:020}"), std::sync::Arc::new(object));
+        };
+        for (seq, (_, fact)) in swap_of_rule().iter().enumerate() {
+            keep(seq + 1, fact);
+        }
+        let state = tempfile::tempdir().unwrap();
+        let watch = WriteAhead::new(state.path().to_owned()).and_buckets_of(cloud.clone());
+        let modify = call("elbv2", "ModifyRule", &[("RuleArn", RULE)]);
+        assert_eq!(watch.on_mutation(&modify).len(), 1);
+        keep(3, &json!({"fact": "attempt", "step": "s", "n": 1, "undo": false}));
+        assert_eq!(watch.on_mutation(&modify).len(), 0);
     }
 
     #[test]
