@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::{Common, Output};
+use super::commands::Allowed;
 use super::failure::colour;
 use super::keeping::local_of;
 use super::place::Place;
@@ -20,6 +21,9 @@ use crate::world::WorldFile;
 /// Where journals are kept when nobody says.
 const STATE_DEFAULT: &str = ".modelswap";
 
+/// The name of the host that this one passes for in the loopback world.
+const LAB_HOST: &str = "MODELSWAP_LAB_HOST";
+
 /// Everything around a verb that is not its plan.
 #[derive(Debug)]
 pub(super) struct Desk {
@@ -33,6 +37,12 @@ pub(super) struct Desk {
     pub(super) mirror: Option<Place>,
     /// What this host keeps for itself.
     pub(super) local: PathBuf,
+    /// Whether others than this host write the journal.
+    pub(super) shared: bool,
+    /// Why the place of the journals is not used, when it is not.
+    pub(super) unfenced: Option<String>,
+    /// Which recorded commands may run.
+    pub(super) allowed: Allowed,
     /// How `--state` must be repeated in a command that a person is told to type; empty when it need not be.
     pub(super) state_option: String,
     pub(super) interactive: bool,
@@ -76,12 +86,18 @@ impl Desk {
             let of = |name| std::env::var(name).unwrap_or_default();
             format!("{}/{}/actions/runs/{id}", of("GITHUB_SERVER_URL"), of("GITHUB_REPOSITORY"))
         });
+        let here = Actor::here(user, ci_url.or_else(|| std::env::var("CI_JOB_URL").ok()));
+        // In the loopback world a machine can pass for another one. Nowhere else: there the variable is not even read.
+        let host = world.as_ref().and_then(|_| std::env::var(LAB_HOST).ok()).unwrap_or_else(|| here.host.clone());
         Ok(Self {
-            actor: Actor::here(user, ci_url.or_else(|| std::env::var("CI_JOB_URL").ok())),
+            actor: Actor { host, ..here },
             interactive: terminal && !ci && !common.non_interactive && common.output == Output::Human,
             common: common.clone(),
             clock,
             world,
+            shared: matches!(place, Place::Bucket(_)),
+            unfenced: None,
+            allowed: Allowed::OwnJournal,
             place,
             mirror,
             local,
@@ -121,6 +137,9 @@ impl Desk {
             StoreError::Damaged { .. } | StoreError::Bad { .. } => failure
                 .detail("nothing was changed, and nothing will be on the word of a damaged journal")
                 .hint(format!("modelswap history --verify{}   shows how far it can be trusted", self.state_option)),
+            StoreError::Moved { to, .. } => {
+                failure.detail("nothing was changed").hint(format!("type it again with --state {to}"))
+            }
             StoreError::Apart { mirror, .. } => self.apart(failure, mirror),
             StoreError::Unfit { .. } => failure
                 .detail("nothing was changed")

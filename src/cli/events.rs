@@ -23,7 +23,7 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
+        let desk = Desk::new(common, None)?.or_mirror().await?;
         let records = self.records(&desk).await?;
         let mut state: Option<RunState> = None;
         let mut json = JsonLines;

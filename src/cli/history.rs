@@ -24,7 +24,7 @@ pub(super) struct History {
 
 impl History {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
+        let desk = Desk::new(common, None)?.or_mirror().await?;
         for service in desk.services(self.service.as_deref()).await? {
             // Asked for proof, the copy on this host is no witness.
             let loaded = if self.verify { desk.records_there(&service).await } else { desk.records(&service).await };

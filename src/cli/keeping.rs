@@ -149,11 +149,6 @@ impl Desk {
     pub(super) fn directory(&self, service: &ServiceName) -> PathBuf {
         self.local.join(service.as_str())
     }
-
-    /// Whether others than this host see the journal.
-    pub(super) fn is_shared(&self) -> bool {
-        matches!(self.place, Place::Bucket(_))
-    }
 }
 
 /// Where a host keeps what is its own: in the directory of its journals, or beside where they would be.

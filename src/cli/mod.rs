@@ -8,6 +8,8 @@ mod args;
 mod ask;
 mod backends;
 mod check;
+mod claims;
+mod commands;
 mod completions;
 mod demo;
 mod deploy;
@@ -30,8 +32,10 @@ mod rollback;
 mod schema;
 mod situation;
 mod standing;
+mod state;
 mod status;
 mod stop;
+mod unfenced;
 mod validate;
 mod verify;
 mod witness;
@@ -66,6 +70,8 @@ enum Verb {
     History(history::History),
     /// A run again, fact by fact, as it was told
     Events(events::Events),
+    /// Whether a place can keep journals, and moving them to another
+    State(state::State),
     /// Let a run's `approve` step pass
     Approve(ask::Approve),
     /// Ask a run to stop and hold; what was done stays in place
@@ -137,6 +143,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Status(verb) => verb.run(common).await,
         Verb::History(verb) => verb.run(common).await,
         Verb::Events(verb) => verb.run(common).await,
+        Verb::State(verb) => verb.run(common).await,
         Verb::Approve(verb) => verb.run(common).await,
         Verb::Abort(verb) => verb.run(common).await,
         Verb::Schema => schema::run(),

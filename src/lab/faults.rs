@@ -103,6 +103,13 @@ impl Faults {
         id
     }
 
+    /// Takes back what has not fired as often as it was to.
+    pub fn mend(&self) {
+        for fault in self.lock().iter_mut() {
+            fault.order.times = u32::try_from(fault.fired.len()).unwrap_or(u32::MAX);
+        }
+    }
+
     /// All orders and where they fired.
     pub fn list(&self) -> Vec<Fault> {
         self.lock().clone()

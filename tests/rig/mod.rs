@@ -188,7 +188,8 @@ impl World {
         self.run_with(args, &[(modelswap::lab::crash::VARIABLE, crash)]).await
     }
 
-    async fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
+    /// The same with an environment of its own.
+    pub(crate) async fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let out = self.directory().join(format!("{call:02}-{}", args.first().copied().unwrap_or_default()));
         let path = self.path();
@@ -204,6 +205,11 @@ impl World {
     /// What the oracle says: `calls`, `findings`, `faults`, `cloud`.
     pub(crate) async fn oracle(&self, what: &str) -> Value {
         http::get(&format!("{}/{what}", self.file.oracle)).await
+    }
+
+    /// Takes back every order that has not fired as often as it was to.
+    pub(crate) async fn mend(&self) {
+        http::post(&format!("{}/mend", self.file.oracle), &serde_json::json!({})).await;
     }
 
     /// Orders a fault.

@@ -34,7 +34,7 @@ async fn the_loopback_worlds_s3_keeps_a_journal() {
 async fn motos_s3_keeps_a_journal() {
     for promise in 0..PROMISES {
         let moto = Moto::start();
-        python::boto3("import boto3; boto3.client('s3').create_bucket(Bucket='ops')", &moto.url, &[]);
+        python::boto3("import boto3; boto3.client('s3', region_name='us-east-1').create_bucket(Bucket='ops')", &moto.url, &[]);
         one(promise, &Place::Moto(moto)).await;
     }
 }

@@ -22,8 +22,8 @@ async fn a_store_that_ignores_conditions_is_refused_before_the_first_record() {
 async fn a_store_that_ignores_replacements_on_a_condition_is_refused() {
     let place = Place::lab().await;
     let Place::Lab(lab) = &place else { unreachable!() };
-    // Create, second create, replacement, and the replacement of what is no longer there.
-    lab.desk.post("faults", json!({ "op": "PutObject", "nth": 4, "kind": "ignore_conditions" })).await;
+    // Create, second create and its repetition, replacement, and the replacement of what is no longer there.
+    lab.desk.post("faults", json!({ "op": "PutObject", "nth": 5, "kind": "ignore_conditions" })).await;
     let said = place.hand().await.append(0, &chain("dana", 1)[0]).await.unwrap_err().to_string();
     assert!(said.contains("If-Match"), "{said}");
 }
@@ -37,5 +37,5 @@ async fn a_place_is_checked_once() {
     let before = lab.desk.calls().await.len();
     place.hand().await.append(1, &records[1]).await.unwrap();
     let calls: Vec<_> = lab.desk.calls().await.into_iter().skip(before).map(|call| call.operation).collect();
-    assert_eq!(calls, ["GetObject", "PutObject"], "the marker is read, the record is written");
+    assert_eq!(calls, ["GetObject", "GetObject", "PutObject"], "two markers are read, the record is written");
 }

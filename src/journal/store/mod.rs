@@ -39,6 +39,16 @@ pub trait Store: Send + Sync + std::fmt::Debug {
         Ok(Alive::CannotTell)
     }
 
+    /// Where the journal went, if somebody moved it away from here.
+    async fn moved_to(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    /// Leaves word where the journal went. From then on nothing is appended to it here.
+    async fn leave_word(&mut self, to: &str) -> Result<(), StoreError> {
+        Err(StoreError::Io { doing: "cannot leave word in", place: self.place(), why: to.to_owned(), full: false })
+    }
+
     /// Whether something is held back for hard times, so that what is begun now can be brought to an end later.
     fn has_reserve(&mut self) -> Result<bool, StoreError> {
         Ok(true)
@@ -91,6 +101,14 @@ pub enum StoreError {
         place: String,
         /// What is wrong.
         bad: BadLog,
+    },
+    /// Somebody moved the journal; it is continued there, not here.
+    #[error("{place} was moved to {to} and is not continued here")]
+    Moved {
+        /// Which log.
+        place: String,
+        /// Where it is now.
+        to: String,
     },
     /// A mirror went its own way, or its journal lost what was acknowledged. They are never merged.
     #[error("{place} and its mirror {mirror} are not one journal: record {seq} of the mirror {}", if *missing { "is not in it" } else { "is another one there" })]

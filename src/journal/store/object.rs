@@ -122,6 +122,9 @@ impl ObjectLog {
     async fn fit(&mut self) -> Result<(), StoreError> {
         if !self.checked {
             self_check(&self.bucket).await?;
+            if let Some(to) = self.moved_to().await? {
+                return Err(StoreError::Moved { place: self.place(), to });
+            }
             self.checked = true;
         }
         Ok(())
@@ -172,6 +175,15 @@ impl Store for ObjectLog {
             why: "it is not there, or its content does not match its name".to_owned(),
         };
         self.blobs.get(name).cloned().ok_or_else(missing)
+    }
+
+    async fn moved_to(&mut self) -> Result<Option<String>, StoreError> {
+        let found = self.bucket.get(&self.folder("moved")).await?;
+        Ok(found.map(|found| String::from_utf8_lossy(&found.bytes).into_owned()))
+    }
+
+    async fn leave_word(&mut self, to: &str) -> Result<(), StoreError> {
+        self.bucket.create(&self.folder("moved"), to.as_bytes()).await.map(drop)
     }
 
     fn hold(&mut self, epoch: u64, actor: &Actor) {
