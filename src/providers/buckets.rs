@@ -64,7 +64,7 @@ pub async fn open(url: &BucketUrl, reach: &Reach) -> Result<(Arc<dyn ObjectStore
 async fn s3(url: &BucketUrl, reach: &Reach) -> Result<Arc<dyn ObjectStore>, ProviderError> {
     let lab = reach.endpoint.clone().filter(|_| reach.lab);
     let region = url.region.clone().or_else(|| lab.is_some().then(|| "us-east-1".to_owned()));
-    let clients = AwsClients::new(AwsAccess { account: None, region, profile: None, endpoint: lab });
+    let clients = AwsClients::new(AwsAccess { account: None, region, profile: None, endpoint: lab, scale: None });
     let chain = clients.chain().await?;
     let endpoint = url.endpoint.clone().filter(|_| !reach.lab).or_else(|| reach.endpoint.clone()).or(chain.endpoint);
     let mut builder = AmazonS3Builder::new()
