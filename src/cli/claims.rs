@@ -86,7 +86,9 @@ fn refused(error: &ClaimError, desk: &Desk) -> Failure {
             let at = &desk.state_option;
             Failure::new(Exit::Busy, error.to_string())
                 .detail("nothing was changed")
-                .detail("its claim ends with its run; one whose process is gone is resumed or rolled back like any other")
+                .detail(
+                    "its claim ends with its run; one whose process is gone is resumed or rolled back like any other",
+                )
                 .hint(format!("modelswap status {service}{at}   shows how to end it"))
         }
     }

@@ -81,11 +81,15 @@ impl Desk {
         if past.withheld.is_empty() {
             return;
         }
-        self.tell("the shared journal recorded commands; they are not run on its word, traffic is restored without them:");
+        self.tell(
+            "the shared journal recorded commands; they are not run on its word, traffic is restored without them:",
+        );
         for line in &past.withheld {
             self.tell(&format!("  {line}   (on {})", past.resolved.host));
         }
-        self.tell("  to have them run: the same again with --plan FILE, the plan that has them, or with --allow-commands");
+        self.tell(
+            "  to have them run: the same again with --plan FILE, the plan that has them, or with --allow-commands",
+        );
     }
 
     /// For verbs that go forward: a command that may not run is found before anything is done.
@@ -93,7 +97,8 @@ impl Desk {
         if withheld.is_empty() {
             return Ok(());
         }
-        let failure = Failure::new(Exit::NotPermitted, "the shared journal recorded commands, and they are not run on its word");
+        let failure =
+            Failure::new(Exit::NotPermitted, "the shared journal recorded commands, and they are not run on its word");
         let failure = failure.detail("nothing was done");
         let failure = withheld.iter().fold(failure, |failure, line| failure.detail(line.clone()));
         Err(failure.hint(format!("{again} --plan FILE   with the plan that has them, or --allow-commands")))
@@ -107,7 +112,8 @@ struct Recorded {
 }
 
 fn commands(plan: &mut Plan) -> Vec<Recorded> {
-    let around: Vec<_> = plan.environments.iter().map(|(name, e)| (name.to_string(), around(e.runs.as_ref()))).collect();
+    let around: Vec<_> =
+        plan.environments.iter().map(|(name, e)| (name.to_string(), around(e.runs.as_ref()))).collect();
     let around = |of: &str| around.iter().find(|(name, _)| name == of).map(|(_, a)| a.clone()).unwrap_or_default();
     let recorded = |(of, argv): (String, &mut Vec<String>)| {
         let environment = of.split(' ').next().unwrap_or_default();

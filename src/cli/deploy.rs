@@ -151,7 +151,7 @@ impl Deploy {
         {
             let names: Vec<_> = graph.nodes.iter().map(|n| n.shape.id.as_str()).collect();
             return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`"))
-                .detail(format!("it has: {}", names.join(", "))));
+                .detail(format!("it has: {}; nothing was done", names.join(", "))));
         }
         claims::check(&file.plan, &ready, &desk).await?;
         if !self.yes && desk.interactive {

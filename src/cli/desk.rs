@@ -62,14 +62,16 @@ impl Desk {
         // A rehearsal never mixes with the real thing: the world keeps its own state.
         let beside_world = common.world.as_ref().map(|file| file.with_extension("state"));
         let place = |text: &str| {
-            let bad = |why| Failure::new(Exit::Usage, format!("`{text}` is no place for journals: {why}; nothing was done"));
+            let bad =
+                |why| Failure::new(Exit::Usage, format!("`{text}` is no place for journals: {why}; nothing was done"));
             text.parse::<Place>().map_err(bad)
         };
         let typed = common.state.as_deref().map(place).transpose()?;
         let planned = planned.filter(|_| typed.is_none() && world.is_none());
         let mirror = planned.and_then(State::mirror).map(place).transpose()?;
         let said = typed.clone().or(planned.map(|state| place(state.at())).transpose()?);
-        let mut state_option = common.world.as_ref().map(|file| format!(" --world {}", file.display())).unwrap_or_default();
+        let mut state_option =
+            common.world.as_ref().map(|file| format!(" --world {}", file.display())).unwrap_or_default();
         if let Some(said) = &said {
             state_option = format!("{state_option} --state {}", said.typed());
         }

@@ -59,10 +59,8 @@ impl Events {
             runs.extend(records.last().map(|r| r.run.to_string()));
         }
         if let Some(what) = self.what.as_deref().filter(|what| !known.iter().any(|s| s.as_str() == *what)) {
-            let failure = Failure::new(
-                Exit::Usage,
-                format!("there is no run and no service `{what}` in {}", desk.place),
-            );
+            let failure =
+                Failure::new(Exit::Usage, format!("there is no run and no service `{what}` in {}", desk.place));
             return Err(match runs.as_slice() {
                 [] => failure
                     .detail("it holds no journal at all")

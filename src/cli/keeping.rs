@@ -36,7 +36,10 @@ impl Desk {
     }
 
     /// Every record as the place itself has it, and no mirror asked.
-    pub(super) async fn records_there(&self, service: &ServiceName) -> Result<(Log, Vec<(Record, Vec<u8>)>), StoreError> {
+    pub(super) async fn records_there(
+        &self,
+        service: &ServiceName,
+    ) -> Result<(Log, Vec<(Record, Vec<u8>)>), StoreError> {
         self.at(&self.place, service).await?.load().await
     }
 
@@ -75,8 +78,12 @@ impl Desk {
             Some(world) => Reach { endpoint: Some(world.cloud.clone()), lab: true, request: REQUEST_LAB },
             None => Reach { endpoint: std::env::var("AWS_ENDPOINT_URL_S3").ok(), lab: false, request: REQUEST },
         };
-        let cannot =
-            |e: crate::providers::ProviderError| StoreError::Io { doing: "cannot open", place: url.to_string(), why: e.to_string(), full: false };
+        let cannot = |e: crate::providers::ProviderError| StoreError::Io {
+            doing: "cannot open",
+            place: url.to_string(),
+            why: e.to_string(),
+            full: false,
+        };
         let (store, prefix) = buckets::open(url, &reach).await.map_err(cannot)?;
         Ok(Bucket::new(store, prefix, url.to_string()))
     }
@@ -94,7 +101,11 @@ impl Desk {
     /// The services that have a journal in a place.
     pub(super) async fn known_at(&self, place: &Place) -> Result<Vec<ServiceName>, StoreError> {
         match place {
-            Place::Directory(directory) => Ok(Local::services(directory)),
+            Place::Directory(directory) => {
+                // A directory that may not be read is not an empty one.
+                Local::is_readable(directory)?;
+                Ok(Local::services(directory))
+            }
             Place::Bucket(url) => ObjectLog::services(&self.bucket(url).await?).await,
         }
     }

@@ -17,6 +17,7 @@ use crate::journal::log::Log;
 use crate::journal::state::RunState;
 use crate::journal::store::Store;
 use crate::journal::writer::{Journal, Takeover, ask, free};
+use crate::plan::resolve::Resolved;
 
 /// How long a live run may take to make room.
 const YIELD_S: u64 = 10;
@@ -97,7 +98,11 @@ impl Rollback {
     }
 
     /// The service, and the run if one is named.
-    async fn meant(&self, only: Option<&str>, desk: &Desk) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
+    async fn meant(
+        &self,
+        only: Option<&str>,
+        desk: &Desk,
+    ) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
         // What can be the name of a service is no run, and its journal need not be searched for one.
         if let Some(text) = self.what.as_ref().filter(|text| crate::ids::ServiceName::new(text.as_str()).is_err()) {
             for service in desk.known().await? {
@@ -168,8 +173,8 @@ fn is_done(run: &RunState, step: &StepId) -> bool {
 }
 
 fn nothing_to_undo(log: &Log, desk: &Desk) -> Exit {
-    let on = log.newest().and_then(|run| run.started.resolved["live"].as_str());
-    let on = on.map_or_else(|| "where it was".to_owned(), |live| format!("on {live}"));
+    let newest = log.newest().and_then(|run| serde_json::from_value::<Resolved>(run.started.resolved.clone()).ok());
+    let on = newest.map_or_else(|| "where it was".to_owned(), |resolved| format!("on {}", resolved.led_to()));
     desk.tell(&format!("already {on}: the newest run has no effects that are not undone; nothing was done"));
     if let Some(older) = log.newest_with_effects() {
         let (run, at) = (&older.run, &desk.state_option);

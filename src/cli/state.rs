@@ -72,7 +72,11 @@ async fn check(place: &Place, desk: &Desk) -> Result<Exit, Failure> {
         let (log, records) = store.load().await.map_err(|e| cannot(&e))?;
         let moved = store.moved_to().await.map_err(|e| cannot(&e))?;
         let moved = moved.map(|to| format!("; moved to {to}")).unwrap_or_default();
-        desk.show(&format!("{service}   {} records, each follows from the one before it; head {}{moved}", records.len(), log.head.hash));
+        desk.show(&format!(
+            "{service}   {} records, each follows from the one before it; head {}{moved}",
+            records.len(),
+            log.head.hash
+        ));
         desk.result(&json!({ "type": "checked", "place": place.to_string(), "service": service, "records": records.len(), "hash": log.head.hash }));
     }
     if services.is_empty() {
@@ -83,7 +87,8 @@ async fn check(place: &Place, desk: &Desk) -> Result<Exit, Failure> {
 }
 
 async fn move_all(from: &Place, to: &Place, named: Option<&str>, desk: &Desk) -> Result<Exit, Failure> {
-    let cannot = |error: &StoreError| Failure::new(Exit::Journal, error.to_string()).detail("the journal stays where it was");
+    let cannot =
+        |error: &StoreError| Failure::new(Exit::Journal, error.to_string()).detail("the journal stays where it was");
     let known = desk.known_at(from).await.map_err(|e| cannot(&e))?;
     let services: Vec<_> = known.into_iter().filter(|service| named.is_none_or(|n| n == service.as_str())).collect();
     if services.is_empty() {
@@ -107,7 +112,8 @@ async fn move_one(
     (target, to): (&mut dyn Store, &Place),
     desk: &Desk,
 ) -> Result<usize, Failure> {
-    let cannot = |error: StoreError| Failure::new(Exit::Journal, error.to_string()).detail("the journal stays where it was");
+    let cannot =
+        |error: StoreError| Failure::new(Exit::Journal, error.to_string()).detail("the journal stays where it was");
     let refuse = |exit, why: String| Failure::new(exit, why).detail("nothing was moved");
     let (log, records) = source.load().await.map_err(cannot)?;
     if log.alive() != Alive::No {

@@ -130,9 +130,10 @@ impl Status {
                     lines.push(format!("`{name}` holds {shows}, the journal says {}", router.show(&should.value)));
                 }
                 // Never touched by this run: then it leads where everything led at its start.
-                None if router.split(&value).as_ref().and_then(|s| s.only()) == Some(&past.resolved.live) => {}
+                None if router.split(&value).as_ref().and_then(|s| s.only()) == Some(past.resolved.led_to()) => {}
                 None => {
-                    lines.push(format!("`{name}` holds {shows}, and at the start it led to {}", past.resolved.live));
+                    lines
+                        .push(format!("`{name}` holds {shows}, and at the start it led to {}", past.resolved.led_to()));
                 }
             }
         }
@@ -190,7 +191,7 @@ fn traffic(run: &RunState, past: &Past) -> Vec<(String, String)> {
                     .map_or_else(|| said_by_steps(run, past, &router.key()), |s| s.to_string());
                 if should.sure { shows } else { format!("{shows}, or as before: the last change was not answered") }
             }
-            None => format!("{}, as at the start", past.resolved.live),
+            None => format!("{}, as at the start", past.resolved.led_to()),
         };
         (name.to_string(), says)
     };

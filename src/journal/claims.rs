@@ -136,7 +136,9 @@ impl Claims {
 
     async fn read(&self, key: &str) -> Result<Option<(Claim, Seen)>, StoreError> {
         let found = match self {
-            Self::Directory(state) => Local::slot(state, FOLDER, &name(key))?.map(|bytes| (bytes.clone(), Seen::Bytes(bytes))),
+            Self::Directory(state) => {
+                Local::slot(state, FOLDER, &name(key))?.map(|bytes| (bytes.clone(), Seen::Bytes(bytes)))
+            }
             Self::Bucket(bucket) => {
                 let found = bucket.get(&bucket.path(&format!("{FOLDER}/{}", name(key)))).await?;
                 found.map(|found| (found.bytes.clone(), Seen::Object(found)))

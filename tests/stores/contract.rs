@@ -34,7 +34,11 @@ async fn the_loopback_worlds_s3_keeps_a_journal() {
 async fn motos_s3_keeps_a_journal() {
     for promise in 0..PROMISES {
         let moto = Moto::start();
-        python::boto3("import boto3; boto3.client('s3', region_name='us-east-1').create_bucket(Bucket='ops')", &moto.url, &[]);
+        python::boto3(
+            "import boto3; boto3.client('s3', region_name='us-east-1').create_bucket(Bucket='ops')",
+            &moto.url,
+            &[],
+        );
         one(promise, &Place::Moto(moto)).await;
     }
 }
@@ -106,14 +110,15 @@ async fn a_displaced_holder_writes_nothing(place: &Place) {
     let run = RunId::new("R1").unwrap();
     let facts = (started(json!({ "live": "blue" })), Purpose::Deploy);
     let log = modelswap::journal::log::Log::of(&service());
-    let mut old = Journal::begin(place.hand().await, log, service(), run.clone(), me(), facts, at_second(0)).await.unwrap();
+    let mut old =
+        Journal::begin(place.hand().await, log, service(), run.clone(), me(), facts, at_second(0)).await.unwrap();
     let mut hand = place.hand().await;
     let (log, _) = hand.load().await.unwrap();
     let why = (Purpose::Rollback, Takeover::Because("it hangs".to_owned()));
     let mut new = Journal::open(hand, log, service(), run, me(), why, at_second(1)).await.unwrap();
     let late = old.append(Fact::Observed { what: "late".to_owned(), detail: json!(1) }, at_second(2)).await;
     assert!(matches!(late, Err(JournalError::Displaced { .. })), "{late:?}");
-    let end = Fact::Finished { outcome: Outcome::RolledBack { why: "it hangs".to_owned() } };
+    let end = Fact::Finished { outcome: Outcome::RolledBack { why: "it hangs".to_owned(), to: None } };
     new.append(end, at_second(3)).await.unwrap();
     let (log, records) = place.hand().await.load().await.unwrap();
     assert_eq!((log.head.seq, records.len()), (4, 4), "nothing of the old holder came in between");

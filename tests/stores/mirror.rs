@@ -54,7 +54,13 @@ async fn large_values_are_mirrored_too() {
     let facts = (super::places::started(large.clone()), modelswap::journal::fact::Purpose::Deploy);
     let at = super::places::at_second(0);
     let begun = modelswap::journal::writer::Journal::begin(
-        Box::new(store), log, service(), run, super::places::me(), facts, at,
+        Box::new(store),
+        log,
+        service(),
+        run,
+        super::places::me(),
+        facts,
+        at,
     );
     drop(begun.await.unwrap());
     let (log, _) = Local::new(mirror.path(), &service()).load().await.unwrap();

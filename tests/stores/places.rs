@@ -99,7 +99,8 @@ pub(crate) fn chain(who: &str, length: u64) -> Vec<Vec<u8>> {
         };
         let (service, run) = (service(), RunId::new("R1").unwrap());
         let (id, actor) = (format!("{who}{seq}"), Actor { user: who.to_owned(), ..me() });
-        let record = Record { v: VERSION, seq, prev: prev.clone(), service, run, epoch: 1, id, actor, at: at_second(0), fact };
+        let record =
+            Record { v: VERSION, seq, prev: prev.clone(), service, run, epoch: 1, id, actor, at: at_second(0), fact };
         let (bytes, _) = payload(&record);
         prev = digest(&bytes);
         bytes

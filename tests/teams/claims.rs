@@ -31,7 +31,11 @@ async fn two_services(state: &[&str]) {
     let search = ["deploy", other.to_str().unwrap(), "--yes"];
     let refused = run(&search, &[]).await;
     refused.must_be(7, "the deploy of another service");
-    assert!(refused.stderr.contains("is being changed by run") && refused.stderr.contains("of chat"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("is being changed by run") && refused.stderr.contains("of chat"),
+        "{}",
+        refused.stderr
+    );
     let history = run(&["history"], &[]).await;
     assert!(!history.stdout.contains("search"), "nothing was recorded: {}", history.stdout);
     run(&["rollback", "chat", "--allow-commands"], &[]).await.must_be(0, "the rollback of the first");

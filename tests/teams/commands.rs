@@ -36,7 +36,10 @@ async fn with_a_command() -> super::World {
     let mut world = up().await;
     let mark = world.directory().join("undone");
     let text = std::fs::read_to_string(&world.plan).unwrap();
-    let step = format!("  - run: {{do: [\"true\"], undo: [touch, {}], idempotent: true}}\n  - provision: next", mark.display());
+    let step = format!(
+        "  - run: {{do: [\"true\"], undo: [touch, {}], idempotent: true}}\n  - provision: next",
+        mark.display()
+    );
     let text = text.replacen("  - provision: next", &step, 1);
     let plan = world.directory().join("with-a-command.yaml");
     std::fs::write(&plan, text).unwrap();

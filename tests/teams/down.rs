@@ -19,7 +19,8 @@ async fn with_the_bucket_down_a_rollback_works_from_the_mirror_and_is_brought_ho
     assert_eq!(kept(&world).await.len(), before, "nothing went to the bucket");
     let status = run(&world, &["status"]).await;
     status.must_be(74, "status when mirror and bucket differ");
-    let hint = status.stderr.lines().find_map(|line| line.split_once("modelswap state move ")).expect("the way on").1.trim();
+    let hint =
+        status.stderr.lines().find_map(|line| line.split_once("modelswap state move ")).expect("the way on").1.trim();
     let (from, to) = hint.split_once(' ').expect("two places");
     world.run(&["state", "move", from, to]).await.must_be(0, "what is told to be typed");
     assert!(kept(&world).await.len() > before);

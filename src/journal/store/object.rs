@@ -43,7 +43,14 @@ pub struct ObjectLog {
 impl ObjectLog {
     /// The log of `service` in `bucket`. Asks nothing.
     pub fn new(bucket: Bucket, service: &ServiceName) -> Self {
-        Self { bucket, service: service.clone(), blobs: HashMap::new(), checked: false, renewed_every: RENEWED_EVERY, lease: None }
+        Self {
+            bucket,
+            service: service.clone(),
+            blobs: HashMap::new(),
+            checked: false,
+            renewed_every: RENEWED_EVERY,
+            lease: None,
+        }
     }
 
     /// The same, for a place whose clock does not go as ours does.
@@ -95,7 +102,8 @@ impl ObjectLog {
             let bucket = self.bucket.clone();
             async move { bucket.get(&path).await }
         };
-        let found: Vec<_> = futures_util::stream::iter(names.into_iter().map(fetch)).buffered(AT_A_TIME).try_collect().await?;
+        let found: Vec<_> =
+            futures_util::stream::iter(names.into_iter().map(fetch)).buffered(AT_A_TIME).try_collect().await?;
         let gone = |seq| self.bad(BadLog::Unreadable { seq, why: "it was listed, and now it is not there".to_owned() });
         let payloads = (after + 1..).zip(found).map(|(seq, found)| Ok(found.ok_or_else(|| gone(seq))?.bytes));
         let payloads = payloads.collect::<Result<Vec<_>, StoreError>>()?;
@@ -192,7 +200,8 @@ impl Store for ObjectLog {
     }
 
     async fn elsewhere(&mut self, log: &Log) -> Result<Alive, StoreError> {
-        let asked = log.newest_open().and(log.holder.as_ref()).is_some_and(|holder| holder.alive() == Alive::CannotTell);
+        let asked =
+            log.newest_open().and(log.holder.as_ref()).is_some_and(|holder| holder.alive() == Alive::CannotTell);
         if !asked {
             return Ok(Alive::CannotTell);
         }

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::promises::{Broken, ended_at};
 use super::journals::{self, Journals};
+use super::promises::{Broken, ended_at};
 use super::{Call, OnMutation, View};
 use crate::lab::state::{Action, Cloud, RecordSet};
 

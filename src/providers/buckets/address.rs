@@ -50,11 +50,13 @@ impl FromStr for BucketUrl {
         }
         let prefix = prefix.trim_matches('/');
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '/' | '=');
-        let climbs = prefix.split('/').any(|part| matches!(part, "." | "..") || (part.is_empty() && !prefix.is_empty()));
+        let climbs =
+            prefix.split('/').any(|part| matches!(part, "." | "..") || (part.is_empty() && !prefix.is_empty()));
         if climbs || !prefix.chars().all(plain) {
             return Err(format!("`{prefix}` is no prefix: use letters, digits and - . _ / ="));
         }
-        let mut url = Self { scheme, bucket: bucket.to_owned(), prefix: prefix.to_owned(), region: None, endpoint: None };
+        let mut url =
+            Self { scheme, bucket: bucket.to_owned(), prefix: prefix.to_owned(), region: None, endpoint: None };
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             match (name.as_ref(), scheme) {
                 ("region", Scheme::S3) => url.region = Some(value.into_owned()),

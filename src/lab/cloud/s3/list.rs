@@ -33,7 +33,8 @@ pub(super) fn page(
     }
     let more = entries.len() > most;
     let taken: Vec<_> = entries.into_iter().take(most).collect();
-    let last = taken.last().map(|(name, object)| if object.is_some() { name.clone() } else { format!("{name}\u{10ffff}") });
+    let last =
+        taken.last().map(|(name, object)| if object.is_some() { name.clone() } else { format!("{name}\u{10ffff}") });
     Xml::document("ListBucketResult", "http://s3.amazonaws.com/doc/2006-03-01/", |xml| {
         xml.leaf("Name", bucket).leaf("Prefix", prefix).leaf("MaxKeys", most);
         xml.leaf("KeyCount", taken.len()).leaf("IsTruncated", more);
@@ -92,7 +93,8 @@ mod tests {
 
     #[test]
     fn what_lies_deeper_is_named_once() {
-        let objects = objects((0..70).map(|n| format!("p/chat/{n:03}")).chain(["p/images/1".to_owned(), "p/x".to_owned()]));
+        let objects =
+            objects((0..70).map(|n| format!("p/chat/{n:03}")).chain(["p/images/1".to_owned(), "p/x".to_owned()]));
         let text = ask(&objects, &[("prefix", "p/"), ("delimiter", "/")]);
         assert_eq!(between(&text, "<CommonPrefixes><Prefix>", "</Prefix>"), ["p/chat/", "p/images/"]);
         assert_eq!(between(&text, "<Key>", "</Key>"), ["p/x"]);

@@ -103,7 +103,9 @@ fn hold(conditions: &Conditions, found: Option<&StoredObject>) -> Result<(), Ref
     match (&conditions.none_match, &conditions.matches, found) {
         (Some(_), _, Some(_)) => failed("If-None-Match"),
         (_, Some(_), None) => Err(no_such_key()),
-        (_, Some(wanted), Some(found)) if wanted.trim_matches('"') != found.etag.trim_matches('"') => failed("If-Match"),
+        (_, Some(wanted), Some(found)) if wanted.trim_matches('"') != found.etag.trim_matches('"') => {
+            failed("If-Match")
+        }
         (_, _, _) => Ok(()),
     }
 }

@@ -81,7 +81,8 @@ pub(super) fn answer(api: &Api, raw: &Raw) -> Response<Body> {
             let_time_pass(&mut cloud, api.parts.clock.now());
             answer::json(200, &*cloud)
         }
-        ("POST", path @ ("/faults" | "/mend" | "/cloud" | "/edit" | "/throttle")) => match change(api, path, &raw.body) {
+        ("POST", path @ ("/faults" | "/mend" | "/cloud" | "/edit" | "/throttle")) => match change(api, path, &raw.body)
+        {
             Ok(said) => answer::json(200, &said),
             Err(why) => answer::json(400, &json!({ "error": why })),
         },

@@ -29,8 +29,13 @@ pub struct Survey {
 /// # Errors
 /// When the zone cannot be read, or nothing at the name leads clients anywhere.
 pub async fn survey(endpoint: Option<String>, zone: &str, name: &str) -> Result<Survey, ProviderError> {
-    let access =
-        |region: Option<String>| AwsAccess { account: None, region, profile: None, endpoint: endpoint.clone() };
+    let access = |region: Option<String>| AwsAccess {
+        account: None,
+        region,
+        profile: None,
+        endpoint: endpoint.clone(),
+        scale: None,
+    };
     let region = AwsClients::new(access(None)).known_region().await;
     let clients = Arc::new(AwsClients::new(access(Some(region.clone().unwrap_or_else(|| HOME.to_owned())))));
     let account = clients.account().await?;

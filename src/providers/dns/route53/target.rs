@@ -20,6 +20,9 @@ impl Route53 {
             }
             Err(error) => return Err(error),
         };
+        if groups.is_empty() {
+            return Ok(Ready::No(format!("{target} leads to no target group")));
+        }
         let (mut lit, mut dark) = (0, Vec::new());
         for group in &groups {
             let health = Members::new(std::sync::Arc::clone(&self.clients), group.clone()).health().await?;
@@ -34,7 +37,7 @@ impl Route53 {
         // "Every target group that contains targets must contain at least one healthy target", and one without targets is
         // unhealthy too (API reference, AliasTarget). Where that is not asked, what other names use may be as it is.
         let enough = if alias.evaluate_target_health { dark.is_empty() } else { lit > 0 };
-        Ok(if enough && lit > 0 {
+        Ok(if enough {
             Ready::Yes(format!("{lit} of {} groups of {target} have a healthy target", groups.len()))
         } else {
             Ready::No(format!("no healthy target behind {target} in {}", dark.join(", ")))
