@@ -77,11 +77,11 @@ async fn check(place: &Place, desk: &Desk) -> Result<Exit, Failure> {
             records.len(),
             log.head.hash
         ));
-        desk.result(&json!({ "type": "checked", "place": place.to_string(), "service": service, "records": records.len(), "hash": log.head.hash }));
+        desk.result(&json!({ "type": "state_checked", "version": 1, "place": place.to_string(), "service": service, "records": records.len(), "hash": log.head.hash }));
     }
     if services.is_empty() {
         desk.show(&format!("{place}   holds no journal yet"));
-        desk.result(&json!({ "type": "checked", "place": place.to_string(), "service": null, "records": 0 }));
+        desk.result(&json!({ "type": "state_checked", "version": 1, "place": place.to_string(), "service": null, "records": 0 }));
     }
     Ok(Exit::Done)
 }
@@ -100,7 +100,7 @@ async fn move_all(from: &Place, to: &Place, named: Option<&str>, desk: &Desk) ->
         let mut target = desk.at(to, service).await.map_err(|e| cannot(&e))?;
         let records = move_one(service, (source.as_mut(), from), (target.as_mut(), to), desk).await?;
         desk.show(&format!("{service}   {records} records are in {to}, byte for byte as they were in {from}"));
-        desk.result(&json!({ "type": "moved", "service": service, "records": records, "from": from.to_string(), "to": to.to_string() }));
+        desk.result(&json!({ "type": "moved", "version": 1, "service": service, "records": records, "from": from.to_string(), "to": to.to_string() }));
     }
     desk.show(&format!("from now on: --state {}, MODELSWAP_STATE, or `state:` in the plan", to.typed()));
     Ok(Exit::Done)

@@ -1,6 +1,6 @@
 //! Two services on one rule do not change it at the same time.
 
-use super::{BUCKET, HOST, run_on, up};
+use super::{BUCKET, up};
 
 #[tokio::test]
 async fn a_service_waits_for_the_unfinished_run_of_another_in_a_bucket() {
@@ -15,11 +15,11 @@ async fn a_service_waits_for_the_unfinished_run_of_another_in_a_directory() {
 async fn two_services(state: &[&str]) {
     let world = up().await;
     let plan = std::fs::read_to_string(&world.plan).unwrap().replace("service: chat", "service: search");
-    let other = world.plan.with_file_name("alb-blue-green.search.tmp");
-    let other = world.directory().join(other.file_name().unwrap());
+    let other = world.directory().join("search.yaml");
     std::fs::write(&other, plan).unwrap();
-    std::fs::copy(world.plan.with_file_name("golden.sh"), world.directory().join("golden.sh")).unwrap();
-    std::fs::copy(world.plan.with_file_name("golden.jsonl"), world.directory().join("golden.jsonl")).unwrap();
+    for beside in ["golden.sh", "golden.jsonl"] {
+        std::fs::copy(world.plan.with_file_name(beside), world.directory().join(beside)).unwrap();
+    }
     let typed = |args: &[&str]| args.iter().chain(state).map(|a| (*a).to_owned()).collect::<Vec<_>>();
     let run = async |args: &[&str], env: &[(&str, &str)]| {
         let args = typed(args);
@@ -42,7 +42,5 @@ async fn two_services(state: &[&str]) {
     run(&search, &[]).await.must_be(0, "the deploy when the first has ended");
     run(&["rollback", "search", "--allow-commands"], &[]).await.must_be(0, "its rollback");
     run(&chat, &[]).await.must_be(0, "and the first again");
-    // The last way back is the first's own.
-    let _ = (run_on, HOST);
     world.down().await;
 }

@@ -4,8 +4,7 @@ use super::{deploy, run, up};
 
 #[tokio::test]
 async fn a_rollback_from_shared_state_restores_traffic_and_leaves_commands_to_a_person() {
-    let plan = with_a_command().await;
-    let world = plan;
+    let world = with_a_command().await;
     deploy(&world, &[]).await.must_be(0, "the deploy");
     let mark = world.directory().join("undone");
     let back = run(&world, &["rollback"]).await;
