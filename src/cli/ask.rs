@@ -34,7 +34,7 @@ pub(super) struct Abort {
 impl Approve {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
-        let service = desk.service(self.service.as_deref())?;
+        let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
         let (at, run) = (&desk.state_option, unfinished(&log, &service, &desk)?);
         let past = recall(run, &desk)?;
@@ -86,7 +86,7 @@ impl Approve {
 impl Abort {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
-        let service = desk.service(self.service.as_deref())?;
+        let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
         let at = &desk.state_option;
         let next = format!("go on: modelswap resume {service}{at}   go back: modelswap rollback {service}{at}");
@@ -129,10 +129,7 @@ fn unfinished<'l>(log: &'l Log, service: &ServiceName, desk: &Desk) -> Result<&'
 
 /// Whether whoever holds the service is still there.
 pub(super) fn alive(log: &Log) -> Alive {
-    match (log.newest_open(), &log.holder) {
-        (Some(_), Some(holder)) => holder.alive(),
-        (None, _) | (_, None) => Alive::No,
-    }
+    log.alive()
 }
 
 async fn put(

@@ -38,7 +38,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        let desk = Desk::new(common, file.plan.state.as_ref())?;
         let resolved = self.resolve(&file, &desk).await?;
         let role = Role(self.environment.clone());
         let environment = resolved.environment(&role).map_err(|why| Self::unknown(&file, &why))?;

@@ -7,12 +7,13 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::args::{Common, VarArgs};
+use super::commands::Allowed;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::opening::PlanFile;
 use super::resume::resume_run;
 use super::situation::{self, Situation};
-use super::{Exit, Failure, backends, rollback};
+use super::{Exit, Failure, backends, claims, rollback};
 use crate::ids::{RunId, StepId};
 use crate::journal::fact::{Fact, Outcome, Purpose, RunStarted};
 use crate::journal::log::Log;
@@ -98,7 +99,9 @@ impl Deploy {
         if let Some(policy) = self.on_failure {
             file.plan.on_failure = policy.into();
         }
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        let mut desk = Desk::new(common, file.plan.state.as_ref())?;
+        // What the plan at hand has may run, whatever a journal says.
+        desk.allowed = Allowed::OfPlan(Box::new(file.plan.clone()), file.base.clone());
         desk.refuse_unshared_state(&file.plan)?;
         let (store, log) = self.free_log(&file, &desk).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
@@ -150,6 +153,7 @@ impl Deploy {
             return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`"))
                 .detail(format!("it has: {}; nothing was done", names.join(", "))));
         }
+        claims::check(&file.plan, &ready, &desk).await?;
         if !self.yes && desk.interactive {
             ask(&resolved)?;
         }
@@ -260,7 +264,7 @@ async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failu
     match chosen {
         Ok(1) => rollback::Rollback::of(service).run(common).await,
         Ok(2) => {
-            let (store, log) = desk.log(&desk.service(Some(service))?).await?;
+            let (store, log) = desk.log(&desk.service(Some(service)).await?).await?;
             match log.newest().map(|run| run.run.clone()) {
                 Some(run) => resume_run(store, log, run, desk).await,
                 None => Ok(Exit::Held),

@@ -26,7 +26,8 @@ pub(super) struct Carry<'a> {
 }
 
 /// Drives the run to an end and says what is true then.
-pub(super) async fn carry(journal: Journal, carry: &Carry<'_>, desk: &Desk) -> Result<Exit, Failure> {
+pub(super) async fn carry(mut journal: Journal, carry: &Carry<'_>, desk: &Desk) -> Result<Exit, Failure> {
+    let claimed = super::claims::Claimed::take(&mut journal, carry, desk).await?;
     let cancel = Cancel::default();
     let signals = tokio::spawn(hear(cancel.clone()));
     let witness = super::witness::Watching::start(carry.resolved, carry.backends, desk).await;
@@ -44,6 +45,10 @@ pub(super) async fn carry(journal: Journal, carry: &Carry<'_>, desk: &Desk) -> R
         None => None,
     };
     let state = drive.journal.into_inner().state().clone();
+    // What is held may still be changed back; its claims stay.
+    if let Some(claimed) = claimed.filter(|_| matches!(&end, Ok(End::Finished(_))) && !state.is_unfinished()) {
+        claimed.release().await;
+    }
     match end {
         Ok(End::Finished(outcome)) => Ok(finished(&outcome, &state, carry, seen.as_ref(), desk)),
         Ok(End::Interrupted { by }) => Err(interrupted(&by, carry, desk)),

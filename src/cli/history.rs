@@ -9,8 +9,7 @@ use super::{Exit, Failure};
 use crate::ids::ServiceName;
 use crate::journal::log::{BadLog, Log};
 use crate::journal::state::RunState;
-use crate::journal::store::local::Local;
-use crate::journal::store::{Store, StoreError};
+use crate::journal::store::StoreError;
 use crate::units::{date_time, rounded};
 
 /// Options of `history`.
@@ -25,9 +24,10 @@ pub(super) struct History {
 
 impl History {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
-        for service in desk.services(self.service.as_deref())? {
-            let loaded = Local::new(&desk.state, &service).load().await;
+        let desk = Desk::new(common, None)?.or_mirror().await?;
+        for service in desk.services(self.service.as_deref()).await? {
+            // Asked for proof, the copy on this host is no witness.
+            let loaded = if self.verify { desk.records_there(&service).await } else { desk.records(&service).await };
             let (log, records) = loaded.map_err(|e| broken(&service, &e, &desk))?;
             if self.verify {
                 let head = &log.head;

@@ -14,8 +14,6 @@ use super::situation::{self, Situation};
 use super::untouched::{Untouched, untouched};
 use super::{Exit, Failure, backends};
 use crate::ids::{EnvironmentName, RouterName};
-use crate::journal::store::Store;
-use crate::journal::store::local::Local;
 use crate::plan::compile::{Backends, compile};
 use crate::plan::graph::Section;
 use crate::plan::model::{Release, Runs};
@@ -47,8 +45,8 @@ const CAPS: [usize; 5] = [22, 26, 34, 8, 26];
 impl Plan {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.file, &self.vars, common)?;
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
-        let loaded = Local::new(&desk.state, &file.plan.service).load().await;
+        let desk = Desk::new(common, file.plan.state.as_ref())?;
+        let loaded = desk.records(&file.plan.service).await;
         let (log, records) = loaded.map_err(|e| desk.cannot_keep(&e))?;
         if let Some(unfinished) = log.newest().filter(|run| run.is_unfinished()) {
             return Err(unfinished_run(unfinished, &desk, &file));
@@ -238,7 +236,7 @@ impl Told<'_> {
     /// What a rollback will need.
     fn needs(&self, desk: &Desk) -> String {
         let plan = &self.resolved.plan;
-        let mut needs = vec![format!("the state in {}", desk.state.display())];
+        let mut needs = vec![format!("the state in {}", desk.place)];
         if let Some(aws) = &plan.aws {
             needs.push(format!("credentials for AWS account {}", aws.account));
         }

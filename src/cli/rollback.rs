@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::args::Common;
+use super::commands::CommandArgs;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::past::{Past, recall};
@@ -41,18 +42,28 @@ pub(super) struct Rollback {
     /// Why it is taken over; recorded
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// Work from this journal (STATE/SERVICE/journal, a state directory, a mirror's URL), when the place of the state is lost
+    #[arg(long, value_name = "JOURNAL")]
+    from: Option<String>,
+    #[command(flatten)]
+    commands: CommandArgs,
 }
 
 impl Rollback {
     /// A rollback of a service with nothing but defaults.
     pub(super) fn of(service: &str) -> Self {
-        let what = Some(service.to_owned());
-        Self { what, to: None, keep: false, unproven: false, takeover: false, reason: None }
+        let (what, commands) = (Some(service.to_owned()), CommandArgs::default());
+        Self { what, to: None, keep: false, unproven: false, takeover: false, reason: None, from: None, commands }
     }
 
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
-        let (service, named) = self.meant(&desk).await?;
+        let (mut desk, only) = match &self.from {
+            Some(from) => Desk::new(common, None)?.from(from)?,
+            None => (Desk::new(common, None)?.or_mirror().await?, None),
+        };
+        desk.allowed = self.commands.read(common)?;
+        let (service, named) = self.meant(only.as_deref(), &desk).await?;
+        desk.say_unfenced(&service).await;
         let (mut store, mut log) = desk.log(&service).await?;
         if let (Some(run), Some(to)) = (to_undo(&log, named.as_ref()), &self.to) {
             // Said before anybody is asked to stop for it.
@@ -80,30 +91,35 @@ impl Rollback {
         let (unproven, keep, to) = (self.unproven, self.keep, self.to.clone());
         let turn = Fact::Unwinding { why, unproven, keep, asked: true, to };
         journal.append(turn, now).await.map_err(|e| ending::not_ours(&e, &desk))?;
+        desk.record_unfenced(&mut journal).await?;
+        desk.tell_withheld(&past);
         let carry = Carry { resolved: &past.resolved, backends: &past.backends, graph: &past.graph, until: None };
         ending::carry(journal, &carry, &desk).await
     }
 
     /// The service, and the run if one is named.
-    async fn meant(&self, desk: &Desk) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
-        if let Some(text) = &self.what {
-            for service in desk.known()? {
+    async fn meant(
+        &self,
+        only: Option<&str>,
+        desk: &Desk,
+    ) -> Result<(crate::ids::ServiceName, Option<RunId>), Failure> {
+        // What can be the name of a service is no run, and its journal need not be searched for one.
+        if let Some(text) = self.what.as_ref().filter(|text| crate::ids::ServiceName::new(text.as_str()).is_err()) {
+            for service in desk.known().await? {
                 let (_, log) = desk.log(&service).await?;
                 if let Some(run) = log.runs.iter().find(|run| run.run.as_str() == text) {
                     return Ok((service, Some(run.run.clone())));
                 }
             }
         }
-        Ok((desk.service(self.what.as_deref())?, None))
+        Ok((desk.service(self.what.as_deref().or(only)).await?, None))
     }
 
     /// Asks a live run to stop; takes over from one that does not only if that was said.
     async fn make_room(&self, store: &mut dyn Store, log: &mut Log, desk: &Desk) -> Result<Takeover, Failure> {
         let Err(held) = free(log) else { return Ok(Takeover::Never) };
-        let (Some(run), Some(holder)) = (log.newest_open().map(|r| r.run.clone()), log.holder.clone()) else {
-            return Ok(Takeover::Never);
-        };
-        if holder.alive() == Alive::Yes {
+        let Some(run) = log.newest_open().map(|r| r.run.clone()) else { return Ok(Takeover::Never) };
+        if log.alive() == Alive::Yes {
             desk.tell(&format!("{held}; asking it to stop"));
             let service = log
                 .service()

@@ -33,9 +33,9 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
+        let desk = Desk::new(common, None)?.or_mirror().await?;
         let mut drifted = false;
-        for (n, service) in desk.services(self.service.as_deref())?.iter().enumerate() {
+        for (n, service) in desk.services(self.service.as_deref()).await?.iter().enumerate() {
             if n > 0 {
                 desk.show("");
             }

@@ -48,7 +48,7 @@ struct Watched<'a> {
 impl Verify {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        let desk = Desk::new(common, file.plan.state.as_ref())?;
         let (_, log) = desk.log(&file.plan.service).await?;
         let opened = backends::open(&file.plan, &desk);
         let mut watched = self.watched(&file, &opened, &log, &desk).await?;

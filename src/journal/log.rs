@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::actor::Actor;
+use super::actor::{Actor, Alive};
 use super::fact::Fact;
 use super::record::{self, Record};
 use super::state::RunState;
@@ -20,6 +20,8 @@ pub struct Log {
     pub touched: Option<RunId>,
     /// Who wrote the newest record of the newest epoch.
     pub holder: Option<Actor>,
+    /// Whether the holder still works, as far as the place of the log tells; its own host knows better.
+    pub elsewhere: Alive,
 }
 
 /// The newest record.
@@ -66,6 +68,25 @@ impl Log {
         Self { service: Some(service.clone()), ..Self::default() }
     }
 
+    /// The log of `service` from its payloads, oldest first, and the records themselves; `fetch` finds large values.
+    ///
+    /// # Errors
+    /// [`BadLog`] at the first that does not follow from those before.
+    pub fn read(
+        service: &ServiceName,
+        payloads: impl IntoIterator<Item = Vec<u8>>,
+        fetch: impl Fn(&str) -> Result<Vec<u8>, String>,
+    ) -> Result<(Self, Vec<(Record, Vec<u8>)>), BadLog> {
+        let (mut log, mut records) = (Self::of(service), Vec::new());
+        for payload in payloads {
+            let seq = log.head.seq + 1;
+            let record = record::read(&payload, &fetch).map_err(|why| BadLog::Unreadable { seq, why })?;
+            log.push(&payload, &record)?;
+            records.push((record, payload));
+        }
+        Ok((log, records))
+    }
+
     /// Adds a payload: checks its place and its hash, and folds it.
     ///
     /// # Errors
@@ -90,6 +111,15 @@ impl Log {
             self.service = Some(record.service.clone());
         }
         Ok(())
+    }
+
+    /// Whether the newest holder is still at work on an open run.
+    pub fn alive(&self) -> Alive {
+        match (self.newest_open(), self.holder.as_ref().map(Actor::alive)) {
+            (Some(_), Some(Alive::CannotTell)) => self.elsewhere,
+            (Some(_), Some(known)) => known,
+            (None, _) | (_, None) => Alive::No,
+        }
     }
 
     /// The newest run.

@@ -81,6 +81,7 @@ impl Journal {
             Self { store, log, service, run, epoch, actor, takes_over: false, displaced: None, news: Vec::new() };
         journal.append(facts.0, at).await?;
         journal.append(Fact::Opened { purpose: facts.1, reason: None }, at).await?;
+        journal.store.hold(epoch, &journal.actor);
         Ok(journal)
     }
 
@@ -102,6 +103,7 @@ impl Journal {
         let mut journal =
             Self { store, log, service, run, epoch, actor, takes_over, displaced: None, news: Vec::new() };
         journal.append(Fact::Opened { purpose: purpose.0, reason }, at).await?;
+        journal.store.hold(epoch, &journal.actor);
         Ok(journal)
     }
 
@@ -268,7 +270,7 @@ pub async fn ask(
 /// [`JournalError::Held`] when somebody is, or may be, on another host.
 pub fn free(log: &Log) -> Result<(), JournalError> {
     let Some((run, holder)) = log.newest_open().zip(log.holder.as_ref()) else { return Ok(()) };
-    match holder.alive() {
+    match log.alive() {
         Alive::No => Ok(()),
         Alive::Yes | Alive::CannotTell => {
             Err(JournalError::Held { by: holder.to_string(), pid: holder.pid, since: run.opened_at })

@@ -13,6 +13,7 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::journal::actor::{Actor, Alive};
 use crate::journal::log::Log;
 use crate::journal::record::{Record, frame};
 use crate::journal::store::{Appended, Store, StoreError};
@@ -159,6 +160,18 @@ impl Store for CrashingStore {
 
     fn place(&self) -> String {
         self.inner.place()
+    }
+
+    fn hold(&mut self, epoch: u64, actor: &Actor) {
+        self.inner.hold(epoch, actor);
+    }
+
+    async fn elsewhere(&mut self, log: &Log) -> Result<Alive, StoreError> {
+        self.inner.elsewhere(log).await
+    }
+
+    fn has_reserve(&mut self) -> Result<bool, StoreError> {
+        self.inner.has_reserve()
     }
 
     fn release_reserve(&mut self) -> bool {

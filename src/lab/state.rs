@@ -44,6 +44,18 @@ pub struct Cloud {
     pub groups: BTreeMap<String, TargetGroup>,
     /// Tags by ARN.
     pub tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// Objects by bucket and key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, BTreeMap<String, Arc<StoredObject>>>,
+}
+
+/// An object of a bucket. Shared, because the whole cloud is copied before each change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    pub body: String,
+    /// In quotes.
+    pub etag: String,
+    pub at: Timestamp,
 }
 
 /// A hosted zone.

@@ -43,6 +43,17 @@ pub struct AwsClients {
     elbv2: OnceCell<aws_sdk_elasticloadbalancingv2::Client>,
 }
 
+/// What the chain gives to clients that are not of the SDK.
+#[derive(Debug)]
+pub struct AwsChain {
+    /// Gives credentials, as often as it is asked.
+    pub credentials: aws_credential_types::provider::SharedCredentialsProvider,
+    /// The region.
+    pub region: String,
+    /// Where to ask instead of AWS.
+    pub endpoint: Option<String>,
+}
+
 /// No AWS call of ours takes longer than this unless the network is gone.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -67,6 +78,23 @@ impl AwsClients {
     /// Clients for `access`; nothing is opened or read yet.
     pub fn new(access: AwsAccess) -> Self {
         Self { access, ..Self::default() }
+    }
+
+    /// Credentials, region and endpoint of the chain, for clients that are not of the SDK.
+    ///
+    /// # Errors
+    /// When there is no region or nobody gives credentials.
+    pub async fn chain(&self) -> Result<AwsChain, ProviderError> {
+        let config = self.config().await?;
+        let missing = |what: &str| {
+            let why = error::explain(&format!("missing {what}"));
+            ProviderError::Rejected { call: format!("finding the AWS {what}"), why }
+        };
+        Ok(AwsChain {
+            credentials: config.credentials_provider().ok_or_else(|| missing("credentials"))?,
+            region: config.region().ok_or_else(|| missing("region"))?.to_string(),
+            endpoint: config.endpoint_url().map(str::to_owned),
+        })
     }
 
     async fn config(&self) -> Result<&SdkConfig, ProviderError> {

@@ -16,6 +16,7 @@ use crate::ids::EnvironmentName;
 
 pub mod argv;
 pub mod aws;
+pub mod buckets;
 pub mod dns;
 pub mod environments;
 pub mod erased;

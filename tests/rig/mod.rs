@@ -224,7 +224,8 @@ impl World {
         self.directory().join(format!("{call:02}-{verb}"))
     }
 
-    async fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
+    /// The same with an environment of its own.
+    pub(crate) async fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
         let (path, out) = (self.path(), self.next_output(args.first().copied().unwrap_or_default()));
         let args: Vec<&str> = args.iter().copied().chain(["--world", text(&path)]).collect();
         run(&args, env, &out).await
@@ -238,6 +239,11 @@ impl World {
     /// What the oracle says: `calls`, `findings`, `faults`, `cloud`.
     pub(crate) async fn oracle(&self, what: &str) -> Value {
         http::get(&format!("{}/{what}", self.file.oracle)).await
+    }
+
+    /// Takes back every order that has not fired as often as it was to.
+    pub(crate) async fn mend(&self) {
+        http::post(&format!("{}/mend", self.file.oracle), &serde_json::json!({})).await;
     }
 
     /// Orders a fault.

@@ -10,6 +10,7 @@ use super::super::{Exit, Failure};
 use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::lab::blueprint::Blueprint;
 use crate::lab::oracle::exclusive::Exclusive;
+use crate::lab::oracle::journals::Journals;
 use crate::lab::oracle::way_back::WayBack;
 use crate::lab::oracle::write_ahead::WriteAhead;
 use crate::lab::running::World;
@@ -41,10 +42,10 @@ impl Serve {
         let clock = ScaledClock { origin: SystemClock.now(), scale: order.scale.max(1.0) };
         let world = World::start(&order, clock).await.map_err(|e| cannot(&self.blueprint, e.to_string()))?;
         // Whoever runs a plan here keeps its journals beside the world file: each change must be in them before it arrives.
-        let state = super::up::state_of(&self.file);
-        world.oracle.watch(Arc::new(WriteAhead::new(state.clone())));
-        world.oracle.watch(Arc::new(Exclusive::new(state.clone())));
-        world.oracle.watch(Arc::new(WayBack::new(state)));
+        let journals = Journals::below(super::up::state_of(&self.file)).and_buckets_of(world.cloud.clone());
+        world.oracle.watch(Arc::new(WriteAhead::new(journals.clone())));
+        world.oracle.watch(Arc::new(Exclusive::new(journals.clone())));
+        world.oracle.watch(Arc::new(WayBack::new(journals)));
         let mut file = world.file();
         let runs: std::collections::BTreeMap<_, Vec<String>> =
             serde_json::from_str(&read(&self.runs)?).map_err(|e| cannot(&self.runs, e.to_string()))?;

@@ -3,29 +3,27 @@
 //! A request that it had sent before may still land; that one was announced before the other came. Whose call it is, the kernel
 //! says: the process at the other end of the connection.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
-use super::journals::{self, announces};
+use super::journals::{self, Journals, announces};
 use super::{Call, OnMutation};
 
-/// Looks at the journals below a state directory.
+/// Looks at the journals of a world.
 #[derive(Debug)]
 pub struct Exclusive {
-    state: PathBuf,
+    journals: Journals,
 }
 
 impl Exclusive {
-    /// Watches the journals at `state/*/journal`.
-    pub fn new(state: PathBuf) -> Self {
-        Self { state }
+    /// Watches these.
+    pub fn new(journals: impl Into<Journals>) -> Self {
+        Self { journals: journals.into() }
     }
 }
 
 impl OnMutation for Exclusive {
     fn on_mutation(&self, call: &Call) -> Vec<(String, String, String)> {
-        journals::of(&self.state).iter().filter_map(|records| displaced(records, call)).collect()
+        self.journals.read().iter().filter_map(|records| displaced(records, call)).collect()
     }
 }
 

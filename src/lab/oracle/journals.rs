@@ -1,17 +1,59 @@
-//! The journals of a world as they stand on the disk at this moment, read as a stranger would read them.
+//! The journals of a world as they stand on the disk, or in its own buckets, at this moment, read as a stranger would read them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::Call;
 use crate::journal::record::{Framed, unframe};
+use crate::lab::state::{Cloud, SharedCloud};
 
-/// The records of each journal at `state/*/journal` that has any, oldest first; those that are whole.
-pub(super) fn of(state: &Path) -> Vec<Vec<Value>> {
-    let services = std::fs::read_dir(state).into_iter().flatten().flatten();
-    services.map(|service| records(&service.path().join("journal"))).filter(|records| !records.is_empty()).collect()
+/// The journals of a world: in its state directory, and in its own buckets.
+#[derive(Debug, Clone)]
+pub struct Journals {
+    state: PathBuf,
+    buckets: Option<SharedCloud>,
+}
+
+impl Journals {
+    /// Those at `state/*/journal`.
+    pub fn below(state: PathBuf) -> Self {
+        Self { state, buckets: None }
+    }
+
+    /// Those in the world's buckets as well.
+    #[must_use]
+    pub fn and_buckets_of(self, cloud: SharedCloud) -> Self {
+        Self { buckets: Some(cloud), ..self }
+    }
+
+    /// The records of each journal that has any, oldest first; those that are whole.
+    pub(super) fn read(&self) -> Vec<Vec<Value>> {
+        let services = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
+        let local = services.map(|service| records(&service.path().join("journal")));
+        let kept = self.buckets.as_ref().map(|cloud| kept(&cloud.lock())).unwrap_or_default();
+        local.chain(kept).filter(|records| !records.is_empty()).collect()
+    }
+}
+
+impl From<PathBuf> for Journals {
+    fn from(state: PathBuf) -> Self {
+        Self::below(state)
+    }
+}
+
+/// The journals in buckets: the objects below each `…/log/`, in the order of their names.
+fn kept(cloud: &Cloud) -> Vec<Vec<Value>> {
+    let mut journals: BTreeMap<(&str, &str), Vec<Value>> = BTreeMap::new();
+    for (bucket, objects) in &cloud.buckets {
+        for (key, object) in objects {
+            let Some((log, _)) = key.rsplit_once('/').filter(|(folder, _)| folder.ends_with("/log")) else { continue };
+            let records = journals.entry((bucket, log)).or_default();
+            records.extend(serde_json::from_str::<Value>(&object.body));
+        }
+    }
+    journals.into_values().collect()
 }
 
 fn records(journal: &Path) -> Vec<Value> {

@@ -12,7 +12,7 @@ use super::state::Cloud;
 
 pub mod edit;
 pub mod exclusive;
-mod journals;
+pub mod journals;
 mod promises;
 pub mod way_back;
 pub mod write_ahead;
@@ -36,7 +36,7 @@ pub struct Call {
     /// Counted from 1, in the order of arrival.
     pub number: u64,
     pub at: Timestamp,
-    /// `route53`, `elbv2`, `sts`.
+    /// `route53`, `elbv2`, `sts`, `s3`.
     pub service: String,
     pub operation: String,
     /// Whether it is of a kind that changes something.
@@ -137,6 +137,8 @@ impl Oracle {
     /// A call has arrived; its number.
     pub(super) fn arrive(&self, arrival: Arrival) -> u64 {
         let Arrival { at, service, operation, mutating, params, caller } = arrival;
+        // A bucket only keeps what is written about the world.
+        let watched = mutating && service != "s3";
         let (call, hooks) = {
             let mut inner = self.lock();
             let number = inner.calls.len() as u64 + 1;
@@ -145,7 +147,7 @@ impl Oracle {
             (call, inner.hooks.clone())
         };
         // Without the lock: a hook may take its time, and may ask this oracle.
-        let found: Vec<_> = hooks.iter().filter(|_| mutating).flat_map(|hook| hook.on_mutation(&call)).collect();
+        let found: Vec<_> = hooks.iter().filter(|_| watched).flat_map(|hook| hook.on_mutation(&call)).collect();
         let number = call.number;
         let findings = found.into_iter().map(|(promise, on, why)| Finding { call: number, at, promise, on, why });
         self.lock().findings.extend(findings);

@@ -1,12 +1,11 @@
 //! The way back stays: nothing is deregistered or stopped before traffic has left it; and on the way back it is restore, verify,
 //! only then destroy.
 
-use std::path::PathBuf;
-
 use serde_json::Value;
 
+use super::journals::{self, Journals};
 use super::promises::{Broken, ended_at};
-use super::{Call, OnMutation, View, journals};
+use super::{Call, OnMutation, View};
 use crate::lab::state::{Action, Cloud, RecordSet};
 
 /// What traffic leads to in `after` and is there no more: targets that were deregistered, servers that have ended.
@@ -63,17 +62,17 @@ fn ended_value(before: &View<'_>, after: &View<'_>, set: &RecordSet) -> Option<S
 /// Looks at the journals below a state directory when something is destroyed.
 #[derive(Debug)]
 pub struct WayBack {
-    state: PathBuf,
+    journals: Journals,
 }
 
 impl WayBack {
-    /// Watches the journals at `state/*/journal`.
-    pub fn new(state: PathBuf) -> Self {
-        Self { state }
+    /// Watches these.
+    pub fn new(journals: impl Into<Journals>) -> Self {
+        Self { journals: journals.into() }
     }
 
     fn found(&self, on: &str) -> Vec<(String, String, String)> {
-        let journals = journals::of(&self.state);
+        let journals = self.journals.read();
         let open = journals.iter().flat_map(|records| unproven(records));
         let why =
             |step: String| format!("it was destroyed while the undo of {step}, which moves traffic, was not verified");

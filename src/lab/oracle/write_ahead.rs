@@ -1,30 +1,28 @@
 //! Write-ahead, seen from the other side: when a change arrives at the cloud, its intent must be durable already.
 //!
-//! The journals are read as they stand on the disk at that moment. As long as there is no run in any of them, whoever calls is
+//! The journals are read as they stand on the disk, or in the world's own buckets, at that moment. As long as there is no run in any of them, whoever calls is
 //! not modelswap (a person trying the API). Once there is one, every change must be announced: also one that is made after the
 //! run has ended is a finding.
 
-use std::path::PathBuf;
-
-use super::journals::{self, announces};
+use super::journals::{self, Journals, announces};
 use super::{Call, OnMutation};
 
-/// Looks at the journals below a state directory.
+/// Looks at the journals of a world.
 #[derive(Debug)]
 pub struct WriteAhead {
-    state: PathBuf,
+    journals: Journals,
 }
 
 impl WriteAhead {
-    /// Watches the journals at `state/*/journal`.
-    pub fn new(state: PathBuf) -> Self {
-        Self { state }
+    /// Watches these.
+    pub fn new(journals: impl Into<Journals>) -> Self {
+        Self { journals: journals.into() }
     }
 }
 
 impl OnMutation for WriteAhead {
     fn on_mutation(&self, call: &Call) -> Vec<(String, String, String)> {
-        let journals = journals::of(&self.state);
+        let journals = self.journals.read();
         let open: Vec<(String, Option<String>)> =
             journals.iter().flat_map(|records| journals::open_attempts(records, call.caller)).collect();
         if journals.is_empty() || open.iter().any(|(_, key)| key.as_deref().is_some_and(|key| announces(key, call))) {
@@ -48,6 +46,7 @@ mod tests {
 
     use super::*;
     use crate::journal::record::frame;
+    use crate::lab::state::{SharedCloud, StoredObject};
 
     const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/edge/50dc/f2f7/4126";
 
@@ -103,6 +102,27 @@ mod tests {
         facts.push((1, json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
         facts.push((2, json!({"fact": "opened", "purpose": "resume"})));
         assert_eq!(found(&facts, &modify), 1);
+    }
+
+    #[test]
+    fn a_journal_in_a_bucket_announces_as_one_on_the_disk_does() {
+        let cloud = SharedCloud::default();
+        let keep = |seq: usize, fact: &Value| {
+            let body = json!({"run": "R", "epoch": 1, "fact": fact}).to_string();
+            let object = StoredObject { body, etag: String::new(), at: jiff::Timestamp::UNIX_EPOCH };
+            let mut cloud = cloud.lock();
+            let bucket = cloud.buckets.entry("ops".to_owned()).or_default();
+            bucket.insert(format!("state/chat/log/{seq:020}"), std::sync::Arc::new(object));
+        };
+        for (seq, (_, fact)) in swap_of_rule().iter().enumerate() {
+            keep(seq + 1, fact);
+        }
+        let state = tempfile::tempdir().unwrap();
+        let watch = WriteAhead::new(Journals::below(state.path().to_owned()).and_buckets_of(cloud.clone()));
+        let modify = call("elbv2", "ModifyRule", &[("RuleArn", RULE)]);
+        assert_eq!(watch.on_mutation(&modify).len(), 1);
+        keep(3, &json!({"fact": "attempt", "step": "s", "n": 1, "undo": false}));
+        assert_eq!(watch.on_mutation(&modify).len(), 0);
     }
 
     #[test]

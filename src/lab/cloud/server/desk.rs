@@ -5,6 +5,7 @@
 //! | `GET /calls`, `/findings`, `/faults`, `/cloud` | call log, broken promises, ordered faults with where they fired, the whole state |
 //! | `GET /ended` | where servers served and do so no more |
 //! | `POST /faults` `{"op": "ModifyRule", "nth": 1, "times": 1, "kind": "reset_after"}` | orders a fault; answers its id |
+//! | `POST /mend` | takes back every fault that was ordered and has not fired as often as it was to |
 //! | `POST /cloud` | replaces the whole state |
 //! | `POST /edit` `{"set_record": {...}}` | changes it as a person in the console would |
 //! | `POST /throttle` `{"on": true}` | Route 53's five requests a second |
@@ -25,7 +26,7 @@ use crate::lab::passage::let_time_pass;
 use crate::lab::state::Cloud;
 use hyper::Response;
 
-const HELP: &str = "GET /calls /findings /faults /cloud /ended; POST /faults /cloud /edit /throttle /serving";
+const HELP: &str = "GET /calls /findings /faults /cloud /ended; POST /faults /mend /cloud /edit /throttle /serving";
 
 /// Where model servers say that they serve.
 pub(super) const SERVING: &str = "/serving";
@@ -80,7 +81,8 @@ pub(super) fn answer(api: &Api, raw: &Raw) -> Response<Body> {
             let_time_pass(&mut cloud, api.parts.clock.now());
             answer::json(200, &*cloud)
         }
-        ("POST", path @ ("/faults" | "/cloud" | "/edit" | "/throttle")) => match change(api, path, &raw.body) {
+        ("POST", path @ ("/faults" | "/mend" | "/cloud" | "/edit" | "/throttle")) => match change(api, path, &raw.body)
+        {
             Ok(said) => answer::json(200, &said),
             Err(why) => answer::json(400, &json!({ "error": why })),
         },
@@ -91,6 +93,10 @@ pub(super) fn answer(api: &Api, raw: &Raw) -> Response<Body> {
 fn change(api: &Api, path: &str, body: &[u8]) -> Result<Value, String> {
     match path {
         "/faults" => Ok(json!({ "id": api.parts.faults.order(read::<FaultOrder>(body)?) })),
+        "/mend" => {
+            api.parts.faults.mend();
+            Ok(json!({ "mended": true }))
+        }
         "/throttle" => {
             let on = read::<Value>(body)?.get("on").and_then(Value::as_bool).ok_or("`on` must be true or false")?;
             api.throttle().switch(on);

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use hyper::Response;
 
-use super::super::call::{Call, Raw, understand};
+use super::super::call::{Asked, Call, Raw, understand};
 use super::super::refusal::Refusal;
-use super::super::{Api, Reply};
+use super::super::{Api, Reply, s3};
 use super::answer::{self, Body};
 use crate::lab::caller::Caller;
 use crate::lab::faults::FaultKind;
@@ -83,6 +83,12 @@ async fn act(
             let again = arrive(api, &call, caller);
             Ok(answer::xml(api.perform(&call, again)))
         }
+        FaultKind::Conflict => refuse(&Refusal::new(
+            409,
+            "ConditionalRequestConflict",
+            "The conditional request cannot succeed due to a conflicting operation against this resource.",
+        )),
+        FaultKind::IgnoreConditions => Ok(answer::xml(api.perform(&unconditioned(call), number))),
         FaultKind::Stale => Ok(answer::xml(api.perform_stale(&call, number))),
         FaultKind::KillBefore => {
             let said = if caller.kill() { "its caller was killed" } else { "its caller could not be killed" };
@@ -95,6 +101,13 @@ async fn act(
             Err(Reset)
         }
     }
+}
+
+fn unconditioned(mut call: Call) -> Call {
+    if let Asked::S3(asked) = &mut call.asked {
+        asked.conditions = s3::Conditions::default();
+    }
+    call
 }
 
 /// In a task of its own: the request is on its way, whether its sender still waits or not.

@@ -19,7 +19,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::super::caller::Caller;
 use super::super::passage::{let_time_pass, next_event};
 use super::call::Raw;
-use super::{Api, Parts};
+use super::{Api, Parts, s3};
 
 mod answer;
 mod desk;
@@ -153,12 +153,15 @@ async fn raw(request: Request<Incoming>) -> Result<Raw, String> {
     let (head, body) = request.into_parts();
     let body =
         Limited::new(body, BODY_MAX).collect().await.map_err(|e| format!("the request could not be read: {e}"))?;
-    let authorization = head.headers.get(hyper::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let header = |name| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let conditions =
+        s3::Conditions { none_match: header(hyper::header::IF_NONE_MATCH), matches: header(hyper::header::IF_MATCH) };
     Ok(Raw {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
-        authorization: authorization.map(str::to_owned),
+        authorization: header(hyper::header::AUTHORIZATION),
+        conditions,
         body: body.to_bytes().to_vec(),
     })
 }
