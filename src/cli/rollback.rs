@@ -8,7 +8,7 @@ use super::args::Common;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::past::recall;
-use super::{Exit, Failure};
+use super::{Exit, Failure, drift};
 use crate::ids::RunId;
 use crate::journal::actor::Alive;
 use crate::journal::fact::{Ask, Fact, Outcome, Purpose};
@@ -38,12 +38,16 @@ pub(super) struct Rollback {
     /// Why it is taken over; recorded
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// What to do with a value that somebody else changed meanwhile: `merge` takes back only what this run changed of it,
+    /// `force:RESOURCE` overwrites that router or step with what was recorded [default: leave it, and say so]
+    #[arg(long, value_name = "merge|force:RESOURCE")]
+    on_drift: Vec<String>,
 }
 
 impl Rollback {
     /// A rollback of a service with nothing but defaults.
     pub(super) fn of(service: &str) -> Self {
-        Self { what: Some(service.to_owned()), keep: false, unproven: false, takeover: false, reason: None }
+        Self { what: Some(service.to_owned()), keep: false, unproven: false, takeover: false, reason: None, on_drift: Vec::new() }
     }
 
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -63,13 +67,14 @@ impl Rollback {
             .detail("nothing was done"));
         }
         let past = recall(run, &desk)?;
+        let on_drift = drift::said(&self.on_drift, run, &past)?;
         let why = format!("asked by {}", desk.actor);
         let id = run.run.clone();
         let now = desk.clock.now();
         let purpose = (Purpose::Rollback, takeover);
         let opened = Journal::open(store, log, service, id, desk.actor.clone(), purpose, now).await;
         let mut journal = opened.map_err(|e| ending::not_ours(&e, &desk))?;
-        let turn = Fact::Unwinding { why, unproven: self.unproven, keep: self.keep, asked: true };
+        let turn = Fact::Unwinding { why, unproven: self.unproven, keep: self.keep, asked: true, on_drift };
         journal.append(turn, now).await.map_err(|e| ending::not_ours(&e, &desk))?;
         let carry = Carry { resolved: &past.resolved, backends: &past.backends, graph: &past.graph, until: None };
         ending::carry(journal, &carry, &desk).await

@@ -66,6 +66,9 @@ impl Status {
         ));
         let holder = holder(log);
         desk.show(&format!("  holder    {}", holder.0));
+        if let Some(by) = run.paused_by() {
+            desk.show(&format!("  paused    by {by}: nothing new is begun"));
+        }
         let under_way = under_way(run, &past);
         for line in &under_way {
             desk.show(&format!("  waits     {line}"));
@@ -96,7 +99,7 @@ impl Status {
             pairs.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>()
         };
         desk.result(&json!({
-            "type": "status", "version": 1, "service": service, "run": run.run, "state": end(run, log), "outcome": run.outcome,
+            "type": "status", "version": 1, "service": service, "run": run.run, "state": end(run, log), "outcome": run.outcome, "paused_by": run.paused_by(),
             "began": run.began.0, "by": run.began.1, "from": past.resolved.live, "to": past.resolved.next, "release": plan.release,
             "holder": holder.1, "traffic": words(&traffic), "environments": words(&environments), "waits": under_way, "left": left(run),
             "drift": if self.live { json!(drift) } else { Value::Null }, "next": next,
@@ -253,8 +256,9 @@ fn next(run: &RunState, log: &Log, past: &Past, desk: &Desk) -> Vec<String> {
             let approves =
                 past.graph.nodes.iter().filter(|n| n.asks_a_person() && run.step(&n.shape.id).prepared.is_some());
             let open = approves.filter(|n| run.step(&n.shape.id).verified.is_none());
-            let mut lines: Vec<_> =
-                open.map(|n| format!("modelswap approve {service}{at} --step {}", n.shape.id)).collect();
+            let paused = run.paused_by().map(|_| format!("modelswap resume {service}{at}   lets it go on"));
+            let mut lines: Vec<_> = paused.into_iter().collect();
+            lines.extend(open.map(|n| format!("modelswap approve {service}{at} --step {}", n.shape.id)));
             lines.push(format!("modelswap abort {service}{at}   stops and holds it"));
             lines.push(format!("{back}   asks it to stop, then goes back"));
             lines

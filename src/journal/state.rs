@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fact::{Ask, Fact, Failure, Horizon, Outcome, Prepared, Purpose, RunStarted};
+use super::fact::{Ask, Fact, Failure, Horizon, OnDrift, Outcome, Prepared, Purpose, RunStarted};
 use super::record::Record;
 use crate::ids::{RunId, StepId};
 
@@ -62,6 +62,19 @@ pub struct Unwinding {
     pub keep: bool,
     /// Whether a person asked for it; else a failure did.
     pub asked: bool,
+    /// What is done where somebody else changed a value meanwhile.
+    pub on_drift: OnDrift,
+}
+
+/// A request that was sent and not answered: it may have taken effect, or may still, or never will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Which attempt.
+    pub n: u32,
+    /// Whether it takes the effect back.
+    pub undo: bool,
+    /// When it was announced.
+    pub at: Timestamp,
 }
 
 /// Everything that is known of a step.
@@ -89,12 +102,23 @@ pub struct StepState {
     pub undone: Option<String>,
     /// Why it could not be undone; cleared when a rollback is begun again.
     pub undo_failed: Option<Failure>,
+    /// Requests without an answer. Each may still arrive, until the register is settled.
+    pub open: Vec<Sent>,
+    /// What stands in the place of the value before while a late write may still expect that.
+    pub touched: Option<Value>,
+    /// What going back puts there, where somebody else's change is kept.
+    pub merged: Option<Value>,
 }
 
 impl StepState {
     /// Whether the step may have changed something that was not taken back.
     pub fn has_effect(&self) -> bool {
-        self.attempts > 0 && self.undone.is_none()
+        self.attempts > 0 && (self.undone.is_none() || self.touched.is_some())
+    }
+
+    /// What going back leaves there for good.
+    pub fn goes_back_to(&self) -> Option<&Value> {
+        self.merged.as_ref().or_else(|| self.prepared.as_ref().map(|(p, _)| &p.before))
     }
 }
 
@@ -138,6 +162,9 @@ impl RunState {
             undo_applied_at: None,
             undone: None,
             undo_failed: None,
+            open: Vec::new(),
+            touched: None,
+            merged: None,
         };
         self.steps.get(id).unwrap_or(&NOTHING)
     }
@@ -168,10 +195,17 @@ impl RunState {
                 let state = self.of(step);
                 state.prepared = Some((prepared.clone(), since));
             }
-            Fact::Attempt { step, undo: false, n } => self.of(step).attempts = *n,
-            Fact::Attempt { step, undo: true, n } => self.of(step).undo_attempts = *n,
+            Fact::Attempt { step, undo, n } => {
+                let state = self.of(step);
+                *(if *undo { &mut state.undo_attempts } else { &mut state.attempts }) = *n;
+                state.open.push(Sent { n: *n, undo: *undo, at });
+            }
+            Fact::Refused { step, n, undo } => self.of(step).open.retain(|s| (s.n, s.undo) != (*n, *undo)),
             Fact::Applied { step, receipt } => {
                 let state = self.of(step);
+                // The newest was answered. One before it that was not may still arrive.
+                let newest = (state.attempts, state.undo_attempts, state.undo_attempts > 0);
+                state.open.retain(|s| (s.n, s.undo) != (if newest.2 { newest.1 } else { newest.0 }, newest.2));
                 if state.undo_attempts > 0 {
                     state.undo_applied = Some(receipt.clone());
                     state.undo_applied_at = Some(at);
@@ -185,18 +219,29 @@ impl RunState {
                 self.lengthen(tails);
             }
             Fact::Failed { step, failure } => self.of(step).failed = Some(failure.clone()),
-            Fact::Unwinding { why, unproven, keep, asked } => {
+            Fact::Unwinding { why, unproven, keep, asked, on_drift } => {
                 self.observed.clear();
-                self.unwinding = Some(Unwinding { why: why.clone(), unproven: *unproven, keep: *keep, asked: *asked });
+                let (unproven, keep, asked) = (*unproven, *keep, *asked);
+                let (why, on_drift) = (why.clone(), on_drift.clone());
+                self.unwinding = Some(Unwinding { why, unproven, keep, asked, on_drift });
             }
+            Fact::Touched { step, value } => self.of(step).touched = Some(value.clone()),
+            Fact::Merged { step, value } => self.of(step).merged = Some(value.clone()),
+            Fact::Settled { step, .. } => self.settle(step),
             Fact::Undone { step, evidence, tails } => {
                 self.of(step).undone = Some(evidence.clone());
                 self.lengthen(tails);
             }
-            Fact::UndoFailed { step, failure } => self.of(step).undo_failed = Some(failure.clone()),
+            Fact::UndoFailed { step, failure } => {
+                let state = self.of(step);
+                state.undo_failed = Some(failure.clone());
+                // What was back is not any more: somebody changed it while it was being watched.
+                state.undone = None;
+            }
             Fact::Observed { what, detail } => {
                 self.observed.insert(what.clone(), detail.clone());
             }
+            Fact::Asked { ask: Ask::GoOn, .. } => self.asked.retain(|(ask, _)| *ask != Ask::Pause),
             Fact::Asked { ask, by } => self.asked.push((ask.clone(), by.clone())),
             Fact::Interrupted { by } => self.interrupted = Some(by.clone()),
             Fact::Finished { outcome } => self.outcome = Some(outcome.clone()),
@@ -219,6 +264,23 @@ impl RunState {
             Purpose::Rollback => {}
         }
         self.steps.values_mut().for_each(|s| s.undo_failed = None);
+    }
+
+    /// Who asked it to pause, while nobody has asked it to go on.
+    pub fn paused_by(&self) -> Option<&str> {
+        self.asked.iter().find(|(ask, _)| *ask == Ask::Pause).map(|(_, by)| by.as_str())
+    }
+
+    /// Nothing is in the air any more for the register of `step`.
+    fn settle(&mut self, step: &StepId) {
+        let key = self.step(step).prepared.as_ref().and_then(|(p, _)| p.key.clone());
+        for (id, state) in &mut self.steps {
+            let same = state.prepared.as_ref().and_then(|(p, _)| p.key.as_ref()) == key.as_ref();
+            if id == step || (key.is_some() && same) {
+                state.open.clear();
+                state.touched = None;
+            }
+        }
     }
 
     /// A tail counts until its end; a shorter one of the same environment says nothing new.

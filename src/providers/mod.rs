@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use self::erased::AnyRegister;
 use crate::ids::EnvironmentName;
+use crate::units::Span;
 
 pub mod argv;
 pub mod aws;
@@ -51,7 +52,44 @@ pub trait Register: Send + Sync + fmt::Debug {
     fn merges(&self) -> bool {
         false
     }
+
+    /// How a write whose answer was lost may still take effect; none where it cannot outlive the process that makes it.
+    fn late(&self) -> Option<Late> {
+        Some(Late { within: LATE_AT_MOST, compared: false })
+    }
+
+    /// The fence against a late write that expects `value`: almost `value`, the same for whoever asks, which that write no
+    /// longer matches. None where there is no such thing: then the value is watched until no write can arrive any more.
+    fn touch(&self, _value: &Self::Value) -> Option<Self::Value> {
+        None
+    }
+
+    /// Whether `live` has what the change from `from` to `to` made of it.
+    fn has(&self, live: &Self::Value, _from: &Self::Value, to: &Self::Value) -> bool {
+        live == to
+    }
+
+    /// `live`, which somebody else has changed, with what the change from `before` to `want` did taken back and the rest
+    /// kept; none where the value has no parts that could be told apart.
+    fn take_back(&self, _live: &Self::Value, _before: &Self::Value, _want: &Self::Value) -> Option<Self::Value> {
+        None
+    }
 }
+
+/// How a write whose answer was lost may still take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// For how long after it was announced.
+    pub within: Span,
+    /// Whether the back-end compares by itself: then a late write is refused unless the register holds what it expects.
+    pub compared: bool,
+}
+
+/// The longest that a request which was announced may still be accepted. Nothing else ends the life of a request that
+/// hangs in some queue than its signature: AWS takes it for 15 minutes at most (S3 user guide, `RequestTimeTooSkewed`;
+/// most services are stricter, "in most cases within five minutes", IAM user guide, signing). To that comes the time that
+/// one call of ours may take until it is given up, half a minute.
+pub const LATE_AT_MOST: Span = Span::from_secs(15 * 60 + 30);
 
 /// A register that moves traffic. The functions on its value are pure.
 #[async_trait]

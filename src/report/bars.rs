@@ -184,6 +184,10 @@ impl Reporter for Bars {
             | Fact::Opened { .. }
             | Fact::Attempt { .. }
             | Fact::Applied { .. }
+            | Fact::Refused { .. }
+            | Fact::Touched { .. }
+            | Fact::Merged { .. }
+            | Fact::Settled { .. }
             | Fact::Unwinding { .. }
             | Fact::Observed { .. }
             | Fact::Asked { .. } => self.say(record, state),

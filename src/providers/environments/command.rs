@@ -19,7 +19,7 @@ use super::{EXTERNAL, Running, busy, conflict, rejected, text, unknown};
 use crate::clock::Clock;
 use crate::ids::EnvironmentName;
 use crate::plan::model::{CommandRuns, ProcessRuns, Release};
-use crate::providers::{ProviderError, Register, Settled};
+use crate::providers::{Late, ProviderError, Register, Settled};
 use crate::units::Span;
 
 /// Exit status of `status` when the environment runs.
@@ -205,6 +205,11 @@ impl Register for Command {
 
     fn key(&self) -> String {
         format!("command {}", self.files.path("json").with_extension("").display())
+    }
+
+    /// The change is made by the process that asks for it: one that is dead makes none.
+    fn late(&self) -> Option<Late> {
+        None
     }
 
     async fn read(&self) -> Result<Running, ProviderError> {

@@ -25,7 +25,7 @@ use super::{Running, busy, conflict, os, rejected, text, unknown};
 use crate::clock::Clock;
 use crate::ids::EnvironmentName;
 use crate::plan::model::{ProcessRuns, Release};
-use crate::providers::{ProviderError, Register, Settled};
+use crate::providers::{Late, ProviderError, Register, Settled};
 use crate::units::Span;
 
 /// How much of the log is told of a server that ended by itself, in bytes: the last lines of a trace.
@@ -171,6 +171,11 @@ impl Register for Process {
 
     fn key(&self) -> String {
         format!("process {}", self.files.path("json").with_extension("").display())
+    }
+
+    /// The change is made by the process that asks for it: one that is dead makes none.
+    fn late(&self) -> Option<Late> {
+        None
     }
 
     async fn read(&self) -> Result<Running, ProviderError> {

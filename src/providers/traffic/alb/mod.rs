@@ -161,6 +161,20 @@ impl Register for Alb {
         Err(ProviderError::Conflict { on: Register::key(self), expected, found })
     }
 
+    /// Each group whose weight this run changed gets its old one; groups that somebody else put there keep theirs.
+    fn take_back(&self, live: &Rule, before: &Rule, want: &Rule) -> Option<Rule> {
+        let (now, was, put) = (live.forward.as_ref()?, before.forward.as_ref()?, want.forward.as_ref()?);
+        let mut groups = now.groups.clone();
+        for arn in was.groups.keys().chain(put.groups.keys()) {
+            match (was.groups.get(arn), put.groups.get(arn)) {
+                (old, new) if old == new => {}
+                (Some(old), _) => drop(groups.insert(arn.clone(), *old)),
+                (None, _) => drop(groups.remove(arn)),
+            }
+        }
+        Some(live.forwarding(groups)).filter(|rule| rule.forward.as_ref().is_some_and(|f| f.groups.values().any(|w| *w > 0)))
+    }
+
     fn show(&self, value: &Rule) -> String {
         let Some(forward) = &value.forward else { return "no forward".to_owned() };
         let name = |arn: &str| match self.environment_of(arn) {
