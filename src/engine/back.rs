@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::drive::Drive;
 use super::perform::{Judged, Pause, RETRY_FIRST, RETRY_LAST, changed_nothing, failure, may_pass};
+use crate::clock::Announced;
 use crate::ids::StepId;
 use crate::journal::fact::{Fact, Failure, FailureKind, OnDrift, Prepared};
 use crate::journal::state::RunState;
@@ -31,6 +32,8 @@ struct Group<'g> {
     /// Between what it was changed to and what goes back there now.
     prepared: Prepared,
     since: Timestamp,
+    /// What stands there in the end; `prepared.before`, unless a fence stands in its place.
+    exact: Value,
     /// Each value that may be replaced.
     ours: Vec<Value>,
 }
@@ -50,7 +53,7 @@ impl Drive<'_> {
         if fence && state.step(id).touched.is_none() {
             if let Some(value) = group.node.step.touch(&group.prepared.before) {
                 self.append(Fact::Touched { step: id.clone(), value: value.clone() }).await?;
-                group.ours.push(std::mem::replace(&mut group.prepared.before, value));
+                group.prepared.before = value;
             }
         }
         let outcome = self.undo_within(&group, deadline).await?;
@@ -83,18 +86,21 @@ impl Drive<'_> {
             let same = key.is_some() && step.prepared.as_ref().and_then(|(p, _)| p.key.as_ref()) == key;
             ids.contains(id) || (same && step.undone.is_some())
         };
-        let of = |step: &crate::journal::state::StepState| {
+        let of = |(id, step): (&StepId, &crate::journal::state::StepState)| {
             let found = step.prepared.iter().flat_map(|(p, _)| [p.want.clone(), p.before.clone()]);
-            found.chain(step.touched.clone()).chain(step.merged.clone()).collect::<Vec<_>>()
+            // What was merged is partly somebody else's: only for its own step it counts as ours.
+            let merged = step.merged.clone().filter(|_| ids.contains(id));
+            found.chain(step.touched.clone()).chain(merged).collect::<Vec<_>>()
         };
-        let ours = state.steps.iter().filter(|(id, step)| is_ours(id, step)).flat_map(|(_, step)| of(step)).collect();
+        let ours = state.steps.iter().filter(|(id, step)| is_ours(id, step)).flat_map(of).collect();
         // Clients are led away from where the last of them led: what the first wanted may have led nobody anywhere.
         let last = ids.iter().filter_map(|id| state.step(id).prepared.as_ref()).next_back();
         let want = last.map_or(Value::Null, |(last, _)| last.want.clone());
         let first = state.step(&node.shape.id);
-        let before = first.touched.clone().or_else(|| first.merged.clone()).unwrap_or(prepared.before);
+        let exact = first.goes_back_to().cloned().unwrap_or(Value::Null);
+        let before = first.touched.clone().unwrap_or_else(|| exact.clone());
         let prepared = Prepared { before, want, ..prepared };
-        Some(Group { node, ids, prepared, since, ours })
+        Some(Group { node, ids, prepared, since, exact, ours })
     }
 
     /// Does what was said about values that somebody else changed; why it cannot, if it cannot.
@@ -128,6 +134,7 @@ impl Drive<'_> {
             };
             self.append(Fact::Merged { step: id.clone(), value: value.clone() }).await?;
             group.ours.push(live);
+            group.exact.clone_from(&value);
             group.prepared.before = value;
         }
         Ok(None)
@@ -175,8 +182,9 @@ impl Drive<'_> {
         let receipt = loop {
             let state = self.state().await;
             let n = state.step(id).undo_attempts + 1;
+            let announced = Announced::now();
             self.append(Fact::Attempt { step: id.clone(), n, undo: true }).await?;
-            let answer = node.step.undo(prepared, &self.cx(id, &state, *since, ours)).await;
+            let answer = announced.scope(node.step.undo(prepared, &self.cx(id, &state, *since, ours))).await;
             if answer.as_ref().is_err_and(changed_nothing) {
                 self.append(Fact::Refused { step: id.clone(), n, undo: true }).await?;
             }
@@ -240,8 +248,7 @@ impl Drive<'_> {
             left -= slice;
         }
         if state.step(id).touched.is_some() {
-            let exact = state.step(id).goes_back_to().cloned().unwrap_or(Value::Null);
-            group.ours.push(std::mem::replace(&mut group.prepared.before, exact));
+            group.prepared.before.clone_from(&group.exact);
             let deadline = self.clock.now() + group.node.within.signed();
             match self.undo_within(&group, deadline).await? {
                 Judged::Holds { .. } => {}
@@ -253,6 +260,11 @@ impl Drive<'_> {
         self.append(Fact::Settled { step: id.clone(), evidence }).await
     }
 
+    async fn is_exact(&self, group: &Group<'_>, cx: &crate::steps::Cx<'_>) -> bool {
+        let exact = Prepared { before: group.exact.clone(), ..group.prepared.clone() };
+        group.prepared.before != group.exact && matches!(group.node.step.stands(&exact, cx).await, Ok(Stands::Yes))
+    }
+
     /// Whether what went back is there, put there again if need be. If not, that is written down, or this was told to stop.
     async fn stands(&self, group: &Group<'_>) -> Result<bool, JournalError> {
         let (id, step) = (&group.node.shape.id, &group.node.step);
@@ -260,8 +272,12 @@ impl Drive<'_> {
         let mut retry = RETRY_FIRST;
         loop {
             let state = self.state().await;
-            let found = match step.stands(&group.prepared, &self.cx(id, &state, group.since, &group.ours)).await {
+            let cx = self.cx(id, &state, group.since, &group.ours);
+            let found = match step.stands(&group.prepared, &cx).await {
                 Ok(Stands::Yes) => return Ok(true),
+                // Who had the run before us has taken the fence away already, in its time, and could not say so any more. It
+                // must not be put up again: the request for that might then be the late one that wins.
+                Ok(Stands::No(_)) if self.is_exact(group, &cx).await => return Ok(true),
                 Ok(Stands::No(found)) => found,
                 Err(error) if may_pass(&error) && self.clock.now() < deadline => {
                     self.progress(id, &error.to_string()).await;

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::decide::Move;
 use super::drive::Drive;
+use crate::clock::Announced;
 use crate::ids::StepId;
 use crate::journal::fact::{Ask, Fact, Failure, FailureKind};
 use crate::journal::state::RunState;
@@ -89,8 +90,9 @@ impl Drive<'_> {
             if self.halted() || (n == 1 && state.paused_by().is_some()) {
                 return Ok(());
             }
+            let announced = Announced::now();
             self.append(Fact::Attempt { step: id.clone(), n, undo: false }).await?;
-            let answer = node.step.apply(&prepared, &self.cx(id, &state, since, &[])).await;
+            let answer = announced.scope(node.step.apply(&prepared, &self.cx(id, &state, since, &[]))).await;
             if answer.as_ref().is_err_and(changed_nothing) {
                 self.append(Fact::Refused { step: id.clone(), n, undo: false }).await?;
             }

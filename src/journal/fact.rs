@@ -245,7 +245,7 @@ pub struct Failure {
 }
 
 /// The kinds of failure that are treated differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// It does not hold, or was refused.

@@ -75,6 +75,8 @@ pub struct Sent {
     pub undo: bool,
     /// When it was announced.
     pub at: Timestamp,
+    /// Whether the run was taken since from a sender that may still live.
+    pub taken: bool,
 }
 
 /// Everything that is known of a step.
@@ -188,7 +190,12 @@ impl RunState {
         self.last_at = at;
         match fact {
             Fact::RunStarted(_) => {}
-            Fact::Opened { purpose, .. } => self.open(*purpose, at),
+            Fact::Opened { purpose, reason } => {
+                if reason.is_some() {
+                    self.steps.values_mut().flat_map(|s| &mut s.open).for_each(|sent| sent.taken = true);
+                }
+                self.open(*purpose, at);
+            }
             Fact::Prepared { step, prepared } => {
                 // A step that is prepared again keeps the moment of its first look: its patience began then.
                 let since = self.step(step).prepared.as_ref().map_or(at, |(_, since)| *since);
@@ -198,7 +205,7 @@ impl RunState {
             Fact::Attempt { step, undo, n } => {
                 let state = self.of(step);
                 *(if *undo { &mut state.undo_attempts } else { &mut state.attempts }) = *n;
-                state.open.push(Sent { n: *n, undo: *undo, at });
+                state.open.push(Sent { n: *n, undo: *undo, at, taken: false });
             }
             Fact::Refused { step, n, undo } => self.of(step).open.retain(|s| (s.n, s.undo) != (*n, *undo)),
             Fact::Applied { step, receipt } => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::{EnvironmentName, RouterName, StepId};
 use crate::plan::model::OnFailure;
-use crate::providers::Late;
+pub use crate::providers::Late;
 use crate::steps::Step;
 use crate::units::Span;
 

@@ -53,9 +53,9 @@ pub trait Register: Send + Sync + fmt::Debug {
         false
     }
 
-    /// How a write whose answer was lost may still take effect; none where it cannot outlive the process that makes it.
+    /// How a write whose answer was lost may still take effect; none where it cannot.
     fn late(&self) -> Option<Late> {
-        Some(Late { within: LATE_AT_MOST, compared: false })
+        Some(Late { within: LATE_AT_MOST, compared: false, outlives_sender: true })
     }
 
     /// The fence against a late write that expects `value`: almost `value`, the same for whoever asks, which that write no
@@ -83,12 +83,20 @@ pub struct Late {
     pub within: Span,
     /// Whether the back-end compares by itself: then a late write is refused unless the register holds what it expects.
     pub compared: bool,
+    /// Whether it may arrive although its sender is gone, or has given it up.
+    pub outlives_sender: bool,
+}
+
+impl Late {
+    /// Of a change that the process makes itself, while its announcement is fresh: only one that was stopped between the two can
+    /// still make it.
+    pub const BY_SENDER: Self = Self { within: Span::from_secs(30), compared: true, outlives_sender: false };
 }
 
 /// The longest that a request which was announced may still be accepted. Nothing else ends the life of a request that
 /// hangs in some queue than its signature: AWS takes it for 15 minutes at most (S3 user guide, `RequestTimeTooSkewed`;
-/// most services are stricter, "in most cases within five minutes", IAM user guide, signing). To that comes the time that
-/// one call of ours may take until it is given up, half a minute.
+/// most services are stricter, "in most cases within five minutes", IAM user guide, signing). To that comes the time between
+/// the announcement and the signature, half a minute ([`SENT_WITHIN`](crate::clock::SENT_WITHIN)).
 pub const LATE_AT_MOST: Span = Span::from_secs(15 * 60 + 30);
 
 /// A register that moves traffic. The functions on its value are pure.

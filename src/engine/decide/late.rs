@@ -8,14 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use super::Group;
 use crate::ids::StepId;
 use crate::journal::state::{RunState, Sent};
-use crate::plan::graph::Shape;
+use crate::plan::graph::{Late, Shape};
 
 /// An open request older than this is forgotten. It cannot arrive after a quarter of an hour; the rest of the day is for
 /// clocks that jump, or that differ between the hosts of two holders.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
-fn may_arrive(sent: &Sent, now: Timestamp) -> bool {
-    now.duration_since(sent.at) < FORGOTTEN
+fn may_arrive(sent: &Sent, late: Late, now: Timestamp) -> bool {
+    now.duration_since(sent.at) < FORGOTTEN && (late.outlives_sender || sent.taken)
 }
 
 fn key<'s>(state: &'s RunState, id: &StepId) -> Option<&'s str> {
@@ -24,7 +24,7 @@ fn key<'s>(state: &'s RunState, id: &StepId) -> Option<&'s str> {
 
 /// Whether a request may still arrive that puts something else into the register of `group` than what going back puts there.
 pub(super) fn threatens(shapes: &[Shape], state: &RunState, now: Timestamp, group: &Group<'_>) -> bool {
-    let Some(first) = group.shapes.first().filter(|s| s.late.is_some()) else { return false };
+    let Some((first, late)) = group.shapes.first().and_then(|s| Some((s, s.late?))) else { return false };
     let Some(back) = state.step(&first.id).goes_back_to() else { return false };
     let of_group = |shape: &Shape| group.shapes.iter().any(|s| s.id == shape.id);
     // Whether a late write that is compared would still match is not asked here: what it compares is the back-end's affair, and
@@ -35,7 +35,7 @@ pub(super) fn threatens(shapes: &[Shape], state: &RunState, now: Timestamp, grou
         !(sent.undo && of_group(shape)) && puts != Some(back)
     };
     on_same_register(shapes, state, &first.id)
-        .any(|shape| state.step(&shape.id).open.iter().any(|sent| may_arrive(sent, now) && harms(shape, sent)))
+        .any(|shape| state.step(&shape.id).open.iter().any(|sent| may_arrive(sent, late, now) && harms(shape, sent)))
 }
 
 /// Whether something else than the value before stands in the register of `group` to keep a late write out.
@@ -47,13 +47,13 @@ pub(super) fn is_touched(shapes: &[Shape], state: &RunState, group: &Group<'_>) 
 /// A step with an open request that would put something else into the register than `shape` is about to. On the way forward a
 /// back-end that compares needs no more: what that request expects was replaced by what the retry wrote.
 pub(super) fn in_the_way<'a>(shapes: &'a [Shape], state: &'a RunState, now: Timestamp, shape: &Shape) -> Option<&'a StepId> {
-    shape.late.filter(|late| !late.compared)?;
+    let late = shape.late.filter(|late| !late.compared)?;
     let (prepared, _) = state.step(&shape.id).prepared.as_ref()?;
     let harms = |other: &&Shape| {
         let step = state.step(&other.id);
         other.id != shape.id
             && step.prepared.as_ref().is_some_and(|(p, _)| p.want != prepared.want)
-            && step.open.iter().any(|sent| may_arrive(sent, now))
+            && step.open.iter().any(|sent| may_arrive(sent, late, now))
     };
     on_same_register(shapes, state, &shape.id).find(harms).map(|other| &other.id)
 }

@@ -16,7 +16,7 @@ use super::process::Process;
 use super::record::{Files, Phase, Record, log};
 use super::run::{Ended, NotRun, Order, run};
 use super::{EXTERNAL, Running, busy, conflict, rejected, text, unknown};
-use crate::clock::Clock;
+use crate::clock::{Announced, Clock};
 use crate::ids::EnvironmentName;
 use crate::plan::model::{CommandRuns, ProcessRuns, Release};
 use crate::providers::{Late, ProviderError, Register, Settled};
@@ -207,9 +207,8 @@ impl Register for Command {
         format!("command {}", self.files.path("json").with_extension("").display())
     }
 
-    /// The change is made by the process that asks for it: one that is dead makes none.
     fn late(&self) -> Option<Late> {
-        None
+        Some(Late::BY_SENDER)
     }
 
     async fn read(&self) -> Result<Running, ProviderError> {
@@ -228,6 +227,9 @@ impl Register for Command {
         let call = || format!("changing {}", self.key());
         let lock = self.files.lock().map_err(|e| rejected(call(), e))?;
         let Some(_lock) = lock else { return Err(busy(call(), "another process is changing it")) };
+        if Announced::of_this_work().is_stale() {
+            return Err(busy(call(), "it was announced too long ago"));
+        }
         let record = self.record()?;
         if let Some((pid, late)) = self.earlier_at_work(record.as_ref())? {
             if late {

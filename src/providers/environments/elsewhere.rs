@@ -36,7 +36,7 @@ impl Register for Elsewhere {
         format!("process of {} on {}", self.environment, self.host)
     }
 
-    /// The change is made by the process that asks for it: one that is dead makes none.
+    /// Nothing is ever changed.
     fn late(&self) -> Option<Late> {
         None
     }

@@ -22,7 +22,7 @@ use super::found::{Found, send};
 use super::launch::{Told, launch};
 use super::record::{Files, Phase, Record, log};
 use super::{Running, busy, conflict, os, rejected, text, unknown};
-use crate::clock::Clock;
+use crate::clock::{Announced, Clock};
 use crate::ids::EnvironmentName;
 use crate::plan::model::{ProcessRuns, Release};
 use crate::providers::{Late, ProviderError, Register, Settled};
@@ -173,9 +173,8 @@ impl Register for Process {
         format!("process {}", self.files.path("json").with_extension("").display())
     }
 
-    /// The change is made by the process that asks for it: one that is dead makes none.
     fn late(&self) -> Option<Late> {
-        None
+        Some(Late::BY_SENDER)
     }
 
     async fn read(&self) -> Result<Running, ProviderError> {
@@ -191,6 +190,10 @@ impl Register for Process {
         let call = || format!("changing {}", self.key());
         let lock = self.files.lock().map_err(|e| rejected(call(), e))?;
         let Some(_held) = lock else { return Err(busy(call(), "another process is changing it")) };
+        // Whoever was stopped since it announced this may have lost the run meanwhile; the next try announces itself anew.
+        if Announced::of_this_work().is_stale() {
+            return Err(busy(call(), "it was announced too long ago"));
+        }
         let found = self.look()?;
         let live = found.value();
         if live == *new {

@@ -180,7 +180,7 @@ impl Register for Route53 {
 
     /// Whether the batch of a late write still matches is for Route 53 to say: it deletes exactly what was expected.
     fn late(&self) -> Option<Late> {
-        Some(Late { within: LATE_AT_MOST, compared: true })
+        Some(Late { within: LATE_AT_MOST, compared: true, outlives_sender: true })
     }
 
     fn touch(&self, value: &Records) -> Option<Records> {
