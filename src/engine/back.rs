@@ -51,7 +51,7 @@ impl Drive<'_> {
         }
         let id = &group.node.shape.id;
         if fence && state.step(id).touched.is_none() {
-            if let Some(value) = group.node.step.touch(&group.prepared.before) {
+            if let Some(value) = group.node.step.touch(&group.prepared.before, &group.prepared.want) {
                 self.append(Fact::Touched { step: id.clone(), value: value.clone() }).await?;
                 group.prepared.before = value;
             }

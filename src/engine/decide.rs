@@ -230,7 +230,7 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
         if done(group) {
             if unsettled(at, group) {
                 settling = true;
-                unfenced |= group.phase == Phase::Traffic && !late::is_touched(shapes, state, group);
+                unfenced |= group.phase == Phase::Traffic && !late::is_fenced(shapes, state, group);
                 moves.extend(idle(group).then(|| Move::Settle(group.ids())));
             }
             continue;

@@ -88,8 +88,8 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "OnDrift::is_stop")]
         on_drift: OnDrift,
     },
-    /// A write that was sent may still arrive, and it expects the value before. So this stands in its place until none can
-    /// arrive any more: the same for whoever asks, and not what the late write expects. Durable before it is sent.
+    /// A write that was sent may still arrive. So this stands in the place of the value before until none can: the same for
+    /// whoever asks, and not what the late write expects, or such that it does little harm. Durable before it is sent.
     Touched {
         /// The first step on its register that is taken back with it.
         step: StepId,

@@ -26,7 +26,7 @@ pub trait AnyRegister: Send + Sync + std::fmt::Debug {
     /// See [`Register::late`].
     fn late(&self) -> Option<Late>;
     /// See [`Register::touch`].
-    fn touch(&self, value: &Value) -> Option<Value>;
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value>;
     /// See [`Register::has`].
     fn has(&self, live: &Value, from: &Value, to: &Value) -> bool;
     /// See [`Register::take_back`].
@@ -96,8 +96,8 @@ impl<R: Register> AnyRegister for R {
     fn late(&self) -> Option<Late> {
         Register::late(self)
     }
-    fn touch(&self, value: &Value) -> Option<Value> {
-        Register::touch(self, &typed("", value).ok()?).map(|touched| json(&touched))
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value> {
+        Register::touch(self, &typed("", value).ok()?, &typed("", late).ok()?).map(|touched| json(&touched))
     }
     fn has(&self, live: &Value, from: &Value, to: &Value) -> bool {
         let typed = |value| typed::<R::Value>("", value).ok();

@@ -58,9 +58,10 @@ pub trait Register: Send + Sync + fmt::Debug {
         Some(Late { within: LATE_AT_MOST, compared: false, outlives_sender: true })
     }
 
-    /// The fence against a late write that expects `value`: almost `value`, the same for whoever asks, which that write no
-    /// longer matches. None where there is no such thing: then the value is watched until no write can arrive any more.
-    fn touch(&self, _value: &Self::Value) -> Option<Self::Value> {
+    /// What may stand in the place of `value` while a late write may put `late` there: the same for whoever asks. Where the
+    /// back-end compares it is the fence, a value that the late write no longer matches; where it does not, one in which a late
+    /// write that lands for a moment does the least harm. None where `value` itself is as good.
+    fn touch(&self, _value: &Self::Value, _late: &Self::Value) -> Option<Self::Value> {
         None
     }
 

@@ -75,7 +75,7 @@ pub fn line(record: &Record, state: &RunState) -> Option<Line> {
         Fact::Undone { step, evidence, .. } => (Mark::Good, format!("undo {step}  {evidence}")),
         Fact::UndoFailed { step, failure } => (Mark::Bad, format!("undo {step}  {}", failure.why)),
         Fact::Touched { step, .. } => {
-            (Mark::Busy, format!("undo {step}  its TTL is one second off until no late request can match any more"))
+            (Mark::Busy, format!("undo {step}  a request may still arrive: until it cannot, what stands there is as good and not exact"))
         }
         Fact::Merged { step, .. } => (Mark::Busy, format!("undo {step}  what somebody else changed is kept")),
         Fact::Settled { step, evidence } => (Mark::Good, format!("settled {step}  {evidence}")),

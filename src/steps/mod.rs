@@ -66,9 +66,8 @@ pub trait Step: Send + Sync + std::fmt::Debug {
         None
     }
 
-    /// What may stand in the place of `value`, so that a late write which expects that is refused; none where there is no
-    /// such thing.
-    fn touch(&self, _value: &Value) -> Option<Value> {
+    /// What may stand in the place of `value` while a late write may put `late` there; none where `value` itself is as good.
+    fn touch(&self, _value: &Value, _late: &Value) -> Option<Value> {
         None
     }
 

@@ -220,8 +220,8 @@ impl Step for Set {
         self.register.late()
     }
 
-    fn touch(&self, value: &Value) -> Option<Value> {
-        self.register.touch(value)
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value> {
+        self.register.touch(value, late)
     }
 
     async fn stands(&self, prepared: &Prepared, cx: &Cx<'_>) -> Result<Stands, StepError> {

@@ -10,9 +10,9 @@ use crate::ids::StepId;
 use crate::journal::state::{RunState, Sent};
 use crate::plan::graph::{Late, Shape};
 
-/// An open request older than this is forgotten. It cannot arrive after a quarter of an hour; the rest of the day is for
+/// An open request older than this is forgotten. It cannot arrive after a quarter of an hour; the rest of two days is for
 /// clocks that jump, or that differ between the hosts of two holders.
-const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(48);
 
 fn may_arrive(sent: &Sent, late: Late, now: Timestamp) -> bool {
     now.duration_since(sent.at) < FORGOTTEN && (late.outlives_sender || sent.taken)
@@ -38,7 +38,13 @@ pub(super) fn threatens(shapes: &[Shape], state: &RunState, now: Timestamp, grou
         .any(|shape| state.step(&shape.id).open.iter().any(|sent| may_arrive(sent, late, now) && harms(shape, sent)))
 }
 
-/// Whether something else than the value before stands in the register of `group` to keep a late write out.
+/// Whether a late write to the register of `group` would be refused.
+pub(super) fn is_fenced(shapes: &[Shape], state: &RunState, group: &Group<'_>) -> bool {
+    let compared = |shape: &&Shape| shape.late.is_some_and(|late| late.compared);
+    group.shapes.first().is_some_and(compared) && is_touched(shapes, state, group)
+}
+
+/// Whether something else than the value before stands in the register of `group` while a late write may come.
 pub(super) fn is_touched(shapes: &[Shape], state: &RunState, group: &Group<'_>) -> bool {
     let first = group.shapes.first();
     first.is_some_and(|first| on_same_register(shapes, state, &first.id).any(|s| state.step(&s.id).touched.is_some()))

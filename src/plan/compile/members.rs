@@ -55,8 +55,8 @@ impl AnyRegister for LazyMembers {
     fn late(&self) -> Option<Late> {
         self.found.get().map_or(Some(Late { within: LATE_AT_MOST, compared: false, outlives_sender: true }), |m| m.late())
     }
-    fn touch(&self, value: &Value) -> Option<Value> {
-        self.found.get()?.touch(value)
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value> {
+        self.found.get()?.touch(value, late)
     }
     fn has(&self, live: &Value, from: &Value, to: &Value) -> bool {
         self.found.get().map_or(live == to, |m| m.has(live, from, to))

@@ -183,7 +183,7 @@ impl Register for Route53 {
         Some(Late { within: LATE_AT_MOST, compared: true, outlives_sender: true })
     }
 
-    fn touch(&self, value: &Records) -> Option<Records> {
+    fn touch(&self, value: &Records, _late: &Records) -> Option<Records> {
         value.touched()
     }
 

@@ -161,6 +161,16 @@ impl Register for Alb {
         Err(ProviderError::Conflict { on: Register::key(self), expected, found })
     }
 
+    /// A group that is off the rule is not asked for its health; were it brought back by a late write, it would have no healthy
+    /// target yet. So it stays there with weight 0 until none can arrive.
+    fn touch(&self, value: &Rule, late: &Rule) -> Option<Rule> {
+        let (stands, comes) = (value.forward.as_ref()?, late.forward.as_ref()?);
+        let mut groups = stands.groups.clone();
+        comes.groups.keys().for_each(|arn| drop(groups.entry(arn.clone()).or_insert(0)));
+        // "A forward action can have at most five target groups" (ELB guide, quotas).
+        (groups.len() > stands.groups.len() && groups.len() <= 5).then(|| value.forwarding(groups))
+    }
+
     /// Each group whose weight this run changed gets its old one; groups that somebody else put there keep theirs.
     fn take_back(&self, live: &Rule, before: &Rule, want: &Rule) -> Option<Rule> {
         let (now, was, put) = (live.forward.as_ref()?, before.forward.as_ref()?, want.forward.as_ref()?);

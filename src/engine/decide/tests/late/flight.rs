@@ -193,7 +193,7 @@ pub(super) fn ticks(world: &World, process: usize, flight: &Flight) -> Vec<Tick>
             }
         }
         (Move::Fence(_), At::Begin) if state.step(id).touched.is_none() && flight.purpose == For::Undo => {
-            let value = probe(&[live], None).set(small.want).touch(&group(state, &ids, flight.purpose).exact);
+            let value = probe(&[live], None).set(small.want).touch(&group(state, &ids, flight.purpose).exact, &json!(small.want));
             value.map_or_else(attempt, |value| {
                 append(Fact::Touched { step: id.clone(), value }, Some(flight.clone()))
             })

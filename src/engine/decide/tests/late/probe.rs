@@ -114,7 +114,7 @@ impl AnyRegister for Probe {
     fn late(&self) -> Option<Late> {
         None
     }
-    fn touch(&self, value: &Value) -> Option<Value> {
+    fn touch(&self, value: &Value, _: &Value) -> Option<Value> {
         let value = value.as_i64().unwrap();
         (self.kind == Kind::Compared && value < TOUCH).then(|| json!(value + TOUCH))
     }
