@@ -273,7 +273,8 @@ impl Store for Pen {
 
     async fn append(&mut self, after: u64, payload: &[u8]) -> Result<Appended, StoreError> {
         self.0.takes(40).await;
-        while let Some(until) = self.0.world.lock().cut_off.filter(|until| *until > Instant::now()) {
+        let cut_off = self.0.world.lock().cut_off;
+        if let Some(until) = cut_off {
             tokio::time::sleep_until(until).await;
         }
         let record = record::read(payload, |_| Err("nothing is large".to_owned())).unwrap();

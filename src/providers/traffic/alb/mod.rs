@@ -166,7 +166,9 @@ impl Register for Alb {
     fn touch(&self, value: &Rule, late: &Rule) -> Option<Rule> {
         let (stands, comes) = (value.forward.as_ref()?, late.forward.as_ref()?);
         let mut groups = stands.groups.clone();
-        comes.groups.keys().for_each(|arn| drop(groups.entry(arn.clone()).or_insert(0)));
+        for arn in comes.groups.keys() {
+            groups.entry(arn.clone()).or_insert(0);
+        }
         // "A forward action can have at most five target groups" (ELB guide, quotas).
         (groups.len() > stands.groups.len() && groups.len() <= 5).then(|| value.forwarding(groups))
     }
