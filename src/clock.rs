@@ -75,7 +75,10 @@ tokio::task_local! {
 
 impl Announced {
     /// Now: taken before the intent is written, so that it is never younger than that.
-    #[expect(clippy::disallowed_methods, reason = "here the machine's clock is read; it bounds a request's life, whatever the world's pace")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "here the machine's clock is read; it bounds a request's life, whatever the world's pace"
+    )]
     pub fn now() -> Self {
         Self { steady: std::time::Instant::now(), wall: std::time::SystemTime::now() }
     }

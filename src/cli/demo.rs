@@ -101,7 +101,7 @@ impl Demo {
         let lost = total.lost + total.streams_cut;
         if common.output == Output::Json {
             crate::report::jsonl::say(&json!({
-                "type": "demo_finished", "version": 1, "swap": format!("{:?}", self.swap).to_lowercase(),
+                "type": "demo_finished", "swap": format!("{:?}", self.swap).to_lowercase(),
                 "sent": total.sent, "answered": total.answered, "lost": total.lost,
                 "streams": { "begun": total.streams_begun, "finished": total.streams_finished, "cut": total.streams_cut, "seconds": 12 },
                 "longest_gap_ms": total.gap_ms_max, "by_model": total.by_model, "why_lost": total.why_lost, "outcome": outcome,

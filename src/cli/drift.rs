@@ -39,12 +39,12 @@ fn is_known(name: &str, run: &RunState, past: &Past) -> bool {
 
 /// What to type where somebody else's value was left alone: a line for each resource, and one for all.
 pub(super) fn ways_on(graph: &Graph, state: &RunState, back: &str) -> Vec<String> {
-    let drifted = graph.nodes.iter().filter(|node| {
-        state.step(&node.shape.id).undo_failed.as_ref().is_some_and(|f| f.kind == FailureKind::Drift)
-    });
-    let mut names: Vec<String> = drifted
-        .map(|n| n.shape.group.as_ref().map_or_else(|| n.shape.id.to_string(), ToString::to_string))
-        .collect();
+    let drifted = graph
+        .nodes
+        .iter()
+        .filter(|node| state.step(&node.shape.id).undo_failed.as_ref().is_some_and(|f| f.kind == FailureKind::Drift));
+    let mut names: Vec<String> =
+        drifted.map(|n| n.shape.group.as_ref().map_or_else(|| n.shape.id.to_string(), ToString::to_string)).collect();
     names.dedup();
     if names.is_empty() {
         return Vec::new();

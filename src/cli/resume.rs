@@ -30,7 +30,7 @@ impl Resume {
         let paused = log.newest_open().filter(|run| run.paused_by().is_some() && alive(&log) != Alive::No);
         if let Some(run) = paused.map(|run| run.run.clone()) {
             let holder = log.holder.as_ref().map(ToString::to_string).unwrap_or_default();
-            put(store, log, &service, Ask::GoOn, &desk).await?;
+            put(store, log, &service, vec![Ask::GoOn], &desk).await?;
             desk.tell(&format!("run {run} was paused; {holder} was asked to go on"));
             let by = desk.actor.to_string();
             desk.result(&serde_json::json!({ "type": "asked", "ask": "go_on", "run": run, "by": by, "exit": 0 }));

@@ -292,7 +292,8 @@ impl Drive<'_> {
                     return Ok(false);
                 }
             };
-            let detail = format!("a request that was sent earlier has arrived at `{id}`: {found}; it is put right").into();
+            let detail =
+                format!("a request that was sent earlier has arrived at `{id}`: {found}; it is put right").into();
             self.append(Fact::Observed { what: LATE_WRITE.to_owned(), detail }).await?;
             match self.undo_within(group, deadline).await? {
                 Judged::Holds { .. } => return Ok(true),

@@ -87,6 +87,9 @@ pub enum Fact {
         /// What is done where somebody else changed a value meanwhile.
         #[serde(default, skip_serializing_if = "OnDrift::is_stop")]
         on_drift: OnDrift,
+        /// The step that is gone back to: it stays, and so does what comes before it. None: everything goes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<StepId>,
     },
     /// A write that was sent may still arrive. So this stands in the place of the value before until none can: the same for
     /// whoever asks, and not what the late write expects, or such that it does little harm. Durable before it is sent.
@@ -262,7 +265,7 @@ pub enum FailureKind {
 pub enum Ask {
     /// Let an `approve` step pass.
     Approve {
-        /// Which step; every one when none is named.
+        /// Which step; every one when none is named, as journals of before may have it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepId>,
     },
@@ -284,10 +287,13 @@ pub enum Outcome {
     Deployed,
     /// The finalize steps were done as well.
     Finalized,
-    /// Everything was undone and verified.
+    /// Everything was undone and verified; or everything after one step, which stays.
     RolledBack {
         /// What began it.
         why: String,
+        /// The step that stays, with what comes before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<StepId>,
     },
     /// Some of it could not be undone.
     RollbackIncomplete {

@@ -64,6 +64,8 @@ pub struct Unwinding {
     pub asked: bool,
     /// What is done where somebody else changed a value meanwhile.
     pub on_drift: OnDrift,
+    /// The step that stays, with what comes before it.
+    pub to: Option<StepId>,
 }
 
 /// A request that was sent and not answered: it may have taken effect, or may still, or never will.
@@ -180,8 +182,10 @@ impl RunState {
     pub fn is_unfinished(&self) -> bool {
         match &self.outcome {
             None => true,
-            Some(Outcome::Held { .. } | Outcome::RollbackIncomplete { .. }) => self.has_effects(),
-            Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { .. }) => false,
+            Some(
+                Outcome::Held { .. } | Outcome::RollbackIncomplete { .. } | Outcome::RolledBack { to: Some(_), .. },
+            ) => self.has_effects(),
+            Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { to: None, .. }) => false,
         }
     }
 
@@ -226,11 +230,11 @@ impl RunState {
                 self.lengthen(tails);
             }
             Fact::Failed { step, failure } => self.of(step).failed = Some(failure.clone()),
-            Fact::Unwinding { why, unproven, keep, asked, on_drift } => {
+            Fact::Unwinding { why, unproven, keep, asked, on_drift, to } => {
                 self.observed.clear();
                 let (unproven, keep, asked) = (*unproven, *keep, *asked);
-                let (why, on_drift) = (why.clone(), on_drift.clone());
-                self.unwinding = Some(Unwinding { why, unproven, keep, asked, on_drift });
+                let (why, on_drift, to) = (why.clone(), on_drift.clone(), to.clone());
+                self.unwinding = Some(Unwinding { why, unproven, keep, asked, on_drift, to });
             }
             Fact::Touched { step, value } => self.of(step).touched = Some(value.clone()),
             Fact::Merged { step, value } => self.of(step).merged = Some(value.clone()),

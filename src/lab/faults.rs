@@ -44,6 +44,10 @@ pub enum FaultKind {
     Twice,
     /// A read is answered from before the last accepted change.
     Stale,
+    /// The caller is killed when its call arrives, and nothing happens.
+    KillBefore,
+    /// The caller is killed as soon as it happened, before it is answered.
+    KillAfter,
 }
 
 /// An order: which call goes wrong, and how.
@@ -157,6 +161,7 @@ mod tests {
             (r#""error_503""#, FaultKind::Error503),
             (r#""reset_after""#, FaultKind::ResetAfter),
             (r#"{"late_ms":500}"#, FaultKind::LateMs(500)),
+            (r#""kill_after""#, FaultKind::KillAfter),
         ] {
             assert_eq!(serde_json::from_str::<FaultKind>(text).unwrap(), kind);
         }

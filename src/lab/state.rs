@@ -60,6 +60,17 @@ pub struct Zone {
     pub served: Vec<RecordSet>,
     /// Names and types that refuse every change (`CreateResourceRecordSetProtection`).
     pub protected: Vec<(String, String)>,
+    /// What was served before, and resolvers and clients that obey TTLs may still go by.
+    #[serde(default)]
+    pub lingering: Vec<Lingering>,
+}
+
+/// A record set that is served no more, in the caches of those who asked for it in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lingering {
+    pub set: RecordSet,
+    /// When the last of them forgets it.
+    pub until: Timestamp,
 }
 
 /// A resource record set as Route 53 keeps it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Answers, Datum, Late, ProviderError, Refused, Register, Router, Settled, Split, Trap};
+use super::{Answers, Datum, Late, Place, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap};
 use crate::ids::EnvironmentName;
 
 /// A [`Register`] whose value is JSON.
@@ -51,13 +51,15 @@ pub trait AnyRouter: AnyRegister {
     /// See [`Router::sticky_s`].
     fn sticky_s(&self, value: &Value) -> u32;
     /// See [`Router::ready`].
-    async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError>;
+    async fn ready(&self, environment: &EnvironmentName) -> Result<Ready, ProviderError>;
     /// See [`Router::traps`].
     async fn traps(&self, live: &Value) -> Result<Vec<Trap>, ProviderError>;
     /// See [`Router::targets`].
     async fn targets(&self, environment: &EnvironmentName) -> Result<Vec<(String, u16)>, ProviderError>;
     /// See [`Router::members`].
     async fn members(&self, environment: &EnvironmentName) -> Result<Option<Arc<dyn AnyRegister>>, ProviderError>;
+    /// See [`Router::place`].
+    async fn place(&self) -> Result<Option<Place>, ProviderError>;
     /// See [`Router::name_servers`].
     async fn name_servers(&self) -> Result<Vec<String>, ProviderError>;
     /// See [`Router::answers`].
@@ -101,7 +103,10 @@ impl<R: Register> AnyRegister for R {
     }
     fn has(&self, live: &Value, from: &Value, to: &Value) -> bool {
         let typed = |value| typed::<R::Value>("", value).ok();
-        typed(live).zip(typed(from)).zip(typed(to)).is_some_and(|((live, from), to)| Register::has(self, &live, &from, &to))
+        typed(live)
+            .zip(typed(from))
+            .zip(typed(to))
+            .is_some_and(|((live, from), to)| Register::has(self, &live, &from, &to))
     }
     fn take_back(&self, live: &Value, before: &Value, want: &Value) -> Option<Value> {
         let (live, before, want) = (typed("", live).ok()?, typed("", before).ok()?, typed("", want).ok()?);
@@ -145,7 +150,7 @@ impl<R: Router> AnyRouter for R {
     fn sticky_s(&self, value: &Value) -> u32 {
         typed(&Register::key(self), value).map_or(0, |v| Router::sticky_s(self, &v))
     }
-    async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError> {
+    async fn ready(&self, environment: &EnvironmentName) -> Result<Ready, ProviderError> {
         Router::ready(self, environment).await
     }
     async fn traps(&self, live: &Value) -> Result<Vec<Trap>, ProviderError> {
@@ -156,6 +161,9 @@ impl<R: Router> AnyRouter for R {
     }
     async fn members(&self, environment: &EnvironmentName) -> Result<Option<Arc<dyn AnyRegister>>, ProviderError> {
         Router::members(self, environment).await
+    }
+    async fn place(&self) -> Result<Option<Place>, ProviderError> {
+        Router::place(self).await
     }
     async fn name_servers(&self) -> Result<Vec<String>, ProviderError> {
         Router::name_servers(self).await

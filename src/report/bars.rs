@@ -179,10 +179,10 @@ impl Reporter for Bars {
                 self.end();
                 self.say(record, state);
             }
+            // `begin` said it.
+            Fact::RunStarted(_) | Fact::Opened { .. } => {}
             // At the end its own line says it better than a bar that is about to go.
-            Fact::RunStarted(_)
-            | Fact::Opened { .. }
-            | Fact::Attempt { .. }
+            Fact::Attempt { .. }
             | Fact::Applied { .. }
             | Fact::Refused { .. }
             | Fact::Touched { .. }

@@ -71,7 +71,8 @@ const ABSENCES: &[Absence] = &[
 ];
 
 /// Files that are pure: what they say follows from what they are given.
-const PURE: [&str; 4] = ["src/engine/decide.rs", "src/engine/decide/late.rs", "src/journal/state.rs", "src/journal/fact.rs"];
+const PURE: [&str; 4] =
+    ["src/engine/decide.rs", "src/engine/decide/late.rs", "src/journal/state.rs", "src/journal/fact.rs"];
 const IMPURE: [&str; 8] = ["async ", ".await", "std::fs", "std::net", "std::env", "tokio::", "::now(", ".now("];
 
 /// What the engine must never have heard of.

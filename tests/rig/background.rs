@@ -44,7 +44,8 @@ impl Background {
 
     pub(crate) async fn ended(mut self) -> Ended {
         let status = tokio::time::timeout(ENDS_WITHIN, self.child.wait()).await;
-        let status = status.unwrap_or_else(|_| panic!("it hangs; it said: {}", self.said())).expect("it can be waited for");
+        let status =
+            status.unwrap_or_else(|_| panic!("it hangs; it said: {}", self.said())).expect("it can be waited for");
         let stdout = std::fs::read_to_string(self.out.with_extension("out")).unwrap_or_default();
         Ended { code: status.code(), signal: status.signal(), stdout, stderr: self.said() }
     }

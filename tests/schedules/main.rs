@@ -60,7 +60,9 @@ fn every_schedule_keeps_the_promises() {
     }
     println!("{seeds} schedules: {counts:?}");
     // A schedule in which nothing goes wrong proves nothing.
-    for what in ["takeover", "late", "lost", "twice", "pause", "crash", "edit", "jump", "touched", "put right", "rolled back"] {
+    for what in
+        ["takeover", "late", "lost", "twice", "pause", "crash", "edit", "jump", "touched", "put right", "rolled back"]
+    {
         assert!(counts.contains_key(what), "no schedule had a {what}: {counts:?}");
     }
 }

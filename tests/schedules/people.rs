@@ -30,7 +30,15 @@ impl Reporter for Nobody {
     fn progress(&mut self, _: &StepId, _: &str, _: jiff::Timestamp) {}
 }
 
-fn node(process: &Arc<Process>, id: &str, after: &[&str], key: &'static str, phase: Phase, field: &'static str, to: Value) -> Node {
+fn node(
+    process: &Arc<Process>,
+    id: &str,
+    after: &[&str],
+    key: &'static str,
+    phase: Phase,
+    field: &'static str,
+    to: Value,
+) -> Node {
     let name = |id: &str| StepId::new(id).unwrap();
     let kind = match key {
         "env" => Kind::Local,
@@ -114,7 +122,7 @@ async fn roll_back(process: Arc<Process>) {
     let journal = Journal::open(Box::new(pen), log, service(), run, actor(), purpose, at).await;
     let Ok(mut journal) = journal else { return process.world.tell(format!("not opened: {journal:?}")) };
     let (why, on_drift) = ("asked".to_owned(), OnDrift::default());
-    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, on_drift };
+    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, on_drift, to: None };
     if let Err(error) = journal.append(turn, at).await {
         return process.world.tell(format!("not turned: {error}"));
     }

@@ -74,8 +74,7 @@ pub(crate) fn service() -> ServiceName {
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let router = |ttl: u64| json!({ "leads": "a", "ttl": ttl, "by": "" });
-        let values =
-            BTreeMap::from([("env", json!({ "runs": false })), ("alb", router(0)), ("dns", router(300))]);
+        let values = BTreeMap::from([("env", json!({ "runs": false })), ("alb", router(0)), ("dns", router(300))]);
         Self(Arc::new(Mutex::new(State {
             values,
             log: Vec::new(),
@@ -117,7 +116,11 @@ impl World {
     fn arrive(&self, key: &'static str, kind: Kind, from: &Value, to: &Value, late: bool) -> bool {
         let live = self.lock().values[key].clone();
         let takes = kind != Kind::Compared || live == *from;
-        self.tell(format!("{key}: {from} to {to} arrives{}{}", if late { " late" } else { "" }, if takes { "" } else { ", refused" }));
+        self.tell(format!(
+            "{key}: {from} to {to} arrives{}{}",
+            if late { " late" } else { "" },
+            if takes { "" } else { ", refused" }
+        ));
         self.write_ahead(key);
         if takes && live != *to {
             let ended = self.lock().folded.newest().and_then(|run| run.outcome.clone());
@@ -135,10 +138,16 @@ impl World {
         let mut state = self.lock();
         *state.arrived.entry(key).or_default() += 1;
         let arrived = state.arrived[key];
-        let announced: u32 = state.folded.runs.iter().flat_map(|run| run.steps.values()).map(|s| {
-            let on_it = s.prepared.as_ref().is_some_and(|(p, _)| p.key.as_deref() == Some(key));
-            if on_it { s.attempts + s.undo_attempts } else { 0 }
-        }).sum();
+        let announced: u32 = state
+            .folded
+            .runs
+            .iter()
+            .flat_map(|run| run.steps.values())
+            .map(|s| {
+                let on_it = s.prepared.as_ref().is_some_and(|(p, _)| p.key.as_deref() == Some(key));
+                if on_it { s.attempts + s.undo_attempts } else { 0 }
+            })
+            .sum();
         drop(state);
         if arrived > announced as usize {
             self.wrong(format!("I2: {arrived} writes of {key} arrived, {announced} were announced"));
@@ -149,7 +158,9 @@ impl World {
     fn dark(&self) {
         let state = self.lock();
         let led = ["alb", "dns"].iter().find(|r| state.values[*r]["leads"] == "b" && state.values[*r]["by"] == "");
-        let dark = led.filter(|_| state.values["env"]["runs"] == false).map(|r| format!("I1: {r} leads to b, which does not run"));
+        let dark = led
+            .filter(|_| state.values["env"]["runs"] == false)
+            .map(|r| format!("I1: {r} leads to b, which does not run"));
         drop(state);
         if let Some(why) = dark {
             self.wrong(why);

@@ -52,7 +52,12 @@ pub(super) fn is_touched(shapes: &[Shape], state: &RunState, group: &Group<'_>) 
 
 /// A step with an open request that would put something else into the register than `shape` is about to. On the way forward a
 /// back-end that compares needs no more: what that request expects was replaced by what the retry wrote.
-pub(super) fn in_the_way<'a>(shapes: &'a [Shape], state: &'a RunState, now: Timestamp, shape: &Shape) -> Option<&'a StepId> {
+pub(super) fn in_the_way<'a>(
+    shapes: &'a [Shape],
+    state: &'a RunState,
+    now: Timestamp,
+    shape: &Shape,
+) -> Option<&'a StepId> {
     let late = shape.late.filter(|late| !late.compared)?;
     let (prepared, _) = state.step(&shape.id).prepared.as_ref()?;
     let harms = |other: &&Shape| {

@@ -53,7 +53,9 @@ impl AnyRegister for LazyMembers {
         true
     }
     fn late(&self) -> Option<Late> {
-        self.found.get().map_or(Some(Late { within: LATE_AT_MOST, compared: false, outlives_sender: true }), |m| m.late())
+        self.found
+            .get()
+            .map_or(Some(Late { within: LATE_AT_MOST, compared: false, outlives_sender: true }), |m| m.late())
     }
     fn touch(&self, value: &Value, late: &Value) -> Option<Value> {
         self.found.get()?.touch(value, late)

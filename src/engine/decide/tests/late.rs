@@ -92,9 +92,8 @@ fn no_interleaving_of_a_deploy_and_a_rollback_ends_in_a_lie() {
         // What a deploy does by itself after a failure is what a rollback does, so the second case has it too.
         let policy = if case.leads { OnFailure::Hold } else { OnFailure::Rollback };
         let mut checker = Checker::new(case, shapes(&case, true), policy, takeovers());
-        let found = checker.all().unwrap_or_else(|(why, path)| {
-            panic!("{}: {why} after\n  {}", case.name, path.join("\n  "))
-        });
+        let found =
+            checker.all().unwrap_or_else(|(why, path)| panic!("{}: {why} after\n  {}", case.name, path.join("\n  ")));
         println!(
             "{}: {} states, {:.2e} interleavings; of {} last states {} say rolled back",
             case.name, found.states, found.interleavings, found.ends, found.rolled_back

@@ -193,10 +193,10 @@ pub(super) fn ticks(world: &World, process: usize, flight: &Flight) -> Vec<Tick>
             }
         }
         (Move::Fence(_), At::Begin) if state.step(id).touched.is_none() && flight.purpose == For::Undo => {
-            let value = probe(&[live], None).set(small.want).touch(&group(state, &ids, flight.purpose).exact, &json!(small.want));
-            value.map_or_else(attempt, |value| {
-                append(Fact::Touched { step: id.clone(), value }, Some(flight.clone()))
-            })
+            let value = probe(&[live], None)
+                .set(small.want)
+                .touch(&group(state, &ids, flight.purpose).exact, &json!(small.want));
+            value.map_or_else(attempt, |value| append(Fact::Touched { step: id.clone(), value }, Some(flight.clone())))
         }
         (_, At::Begin) => attempt(),
         (_, At::Announced) => {
@@ -265,7 +265,8 @@ pub(super) fn ticks(world: &World, process: usize, flight: &Flight) -> Vec<Tick>
         (_, At::ReadBack) => {
             let group = group(state, &ids, flight.purpose);
             let set = probe(&[live], None).set(small.want);
-            let holds = now(set.undone(&group.prepared, Some(&json!("changed")), &cx(id, &run, state, &group.ours))).is_ok();
+            let holds =
+                now(set.undone(&group.prepared, Some(&json!("changed")), &cx(id, &run, state, &group.ours))).is_ok();
             let then = match (holds, flight.purpose) {
                 (true, For::Undo) => flight.to(At::Told(0)),
                 (true, For::Right(false)) => Flight { tries: 0, ..flight.to(At::Watching) },

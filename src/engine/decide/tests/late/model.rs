@@ -189,7 +189,9 @@ impl Checker {
         }
         match world.outcome {
             Some(Outcome::RolledBack { .. }) if world.values != [0, 0] => bad("it says rolled back, and is not"),
-            Some(Outcome::Deployed) if world.values[1] != world.case.steps[1].want => bad("it says deployed, and is not"),
+            Some(Outcome::Deployed) if world.values[1] != world.case.steps[1].want => {
+                bad("it says deployed, and is not")
+            }
             _ => Ok(()),
         }
     }
@@ -216,7 +218,7 @@ impl Checker {
             let opened = Fact::Opened { purpose: Purpose::Rollback, reason: Some("a test".to_owned()) };
             let on_drift = OnDrift::default();
             let why = "asked".to_owned();
-            let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, on_drift };
+            let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, on_drift, to: None };
             assert!(append(&mut then, at, opened) && append(&mut then, at, turn));
             self.decide(&mut then, at);
             next.push((format!("{} takes over", at + 1), then));
@@ -234,7 +236,10 @@ impl Checker {
             }
             Move::Unwind { why } => {
                 let (why, on_drift) = (why.clone(), OnDrift::default());
-                vec![Tick::Append(Fact::Unwinding { why, unproven: false, keep: false, asked: false, on_drift }, None)]
+                vec![Tick::Append(
+                    Fact::Unwinding { why, unproven: false, keep: false, asked: false, on_drift, to: None },
+                    None,
+                )]
             }
             Move::Finish(outcome) => vec![Tick::Append(Fact::Finished { outcome: outcome.clone() }, None)],
             _ => ticks(world, process, flight),
@@ -292,9 +297,10 @@ fn arrives(world: &World, at: usize) -> Option<(String, World)> {
     // The first to arrive is answered; whether the sender hears it is another matter.
     copy.answer = copy.answer.or(Some(takes));
     // It is gone when nobody waits for its answer any more.
-    let waits = world.processes[message.process].flights.iter().any(|f| {
-        f.n == message.n && matches!(f.at, At::Sent(_)) && f.steps().first() == Some(&message.step)
-    });
+    let waits = world.processes[message.process]
+        .flights
+        .iter()
+        .any(|f| f.n == message.n && matches!(f.at, At::Sent(_)) && f.steps().first() == Some(&message.step));
     if copy.copies == 0 && !waits {
         then.net.remove(at);
     }
