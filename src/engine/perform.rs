@@ -230,11 +230,11 @@ pub(super) enum Judged {
 }
 
 /// From when on a step's time counts: its first look, or later where it was not its turn: nobody had the run in hand,
-/// or clients' answers had to run out first. Else a deploy would fail for having waited as it should.
+/// clients' answers had to run out first, or a request that could still arrive. Else a deploy would fail for having waited as it should.
 fn patience_from(node: &Node, state: &RunState, since: Timestamp) -> Timestamp {
     let tail = node.shape.after_tail_of.as_ref();
     let waited = tail.and_then(|of| state.tails.iter().filter(|t| t.environment == *of).map(|t| t.until).max());
-    since.max(state.opened_at).max(waited.unwrap_or(since))
+    since.max(state.opened_at).max(waited.unwrap_or(since)).max(state.settled_at.unwrap_or(since))
 }
 
 /// Whether a later try may succeed. After `Unknown` it must be made: the next try finds out what the last one did.

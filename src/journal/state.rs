@@ -37,6 +37,8 @@ pub struct RunState {
     pub steps: BTreeMap<StepId, StepState>,
     /// Since when the last process has had it in hand; when it began, for a run that was never opened.
     pub opened_at: Timestamp,
+    /// When a register was last settled: what waited for that has its own time from then on.
+    pub settled_at: Option<Timestamp>,
     /// Until when clients may still come to an environment: the longest for each.
     pub tails: Vec<Horizon>,
     /// What was asked of the run and by whom, since the last `Opened`.
@@ -143,6 +145,7 @@ impl RunState {
             unwinding: None,
             steps: BTreeMap::new(),
             opened_at: record.at,
+            settled_at: None,
             tails: Vec::new(),
             asked: Vec::new(),
             observed: BTreeMap::new(),
@@ -238,7 +241,10 @@ impl RunState {
             }
             Fact::Touched { step, value } => self.of(step).touched = Some(value.clone()),
             Fact::Merged { step, value } => self.of(step).merged = Some(value.clone()),
-            Fact::Settled { step, .. } => self.settle(step),
+            Fact::Settled { step, .. } => {
+                self.settled_at = Some(at);
+                self.settle(step);
+            }
             Fact::Undone { step, evidence, tails } => {
                 self.of(step).undone = Some(evidence.clone());
                 self.lengthen(tails);
