@@ -21,7 +21,7 @@ use modelswap::engine::cancel::Cancel;
 use modelswap::engine::drive::{Drive, End};
 use modelswap::ids::{EnvironmentName, RouterName, RunId, ServiceName, StepId};
 use modelswap::journal::actor::Actor;
-use modelswap::journal::fact::{Fact, Outcome, Purpose, RunStarted};
+use modelswap::journal::fact::{Fact, OnDrift, Outcome, Purpose, RunStarted};
 use modelswap::journal::record::Record;
 use modelswap::journal::state::RunState;
 use modelswap::journal::store::Store;
@@ -129,6 +129,7 @@ fn node(id: &str, after: &[&str], phase: Phase, group: Option<&str>, step: Told)
         holds: false,
         after_tail_of: None,
         undo_after_tail_of: None,
+        late: None,
     };
     Node { shape, step: Arc::new(step), within: Span::from_secs(60), poll: Span::from_secs(1) }
 }
@@ -231,7 +232,14 @@ async fn nothing_is_stopped_before_the_clients_of_a_whole_group_are_gone() {
     let desk = Desk::new();
     assert_eq!(desk.drive(&graph, desk.journal(Purpose::Deploy).await).await.0, deployed());
     let mut journal = desk.journal(Purpose::Rollback).await;
-    let turn = Fact::Unwinding { why: "asked".to_owned(), unproven: false, keep: false, asked: true, to: None };
+    let turn = Fact::Unwinding {
+        why: "asked".to_owned(),
+        unproven: false,
+        keep: false,
+        asked: true,
+        on_drift: OnDrift::default(),
+        to: None,
+    };
     journal.append(turn, desk.clock.now()).await.unwrap();
     let began = desk.clock.0.elapsed();
     let (end, state) = desk.drive(&graph, journal).await;

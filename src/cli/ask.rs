@@ -1,4 +1,4 @@
-//! `modelswap approve` and `abort`: what people ask of a run from any terminal that sees the state.
+//! `modelswap approve`, `pause` and `abort`: what people ask of a run from any terminal that sees the state.
 
 use clap::Args;
 use serde_json::json;
@@ -29,6 +29,44 @@ pub(super) struct Approve {
 pub(super) struct Abort {
     /// The service; needed when the state directory holds several
     service: Option<String>,
+}
+
+/// Options of `pause`.
+#[derive(Debug, Args)]
+pub(super) struct Pause {
+    /// The service; needed when the state directory holds several
+    service: Option<String>,
+}
+
+impl Pause {
+    pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
+        let desk = Desk::new(common, None)?;
+        let service = desk.service(self.service.as_deref()).await?;
+        let (store, log) = desk.log(&service).await?;
+        let at = &desk.state_option;
+        let nothing = |why: String| {
+            desk.tell(&format!("{why}; nothing was done"));
+            desk.result(&json!({ "type": "asked", "ask": null, "exit": 0 }));
+            Ok(Exit::Done)
+        };
+        let Some(run) = log.newest_open().filter(|_| log.alive() != Alive::No) else {
+            return nothing(format!("nobody is at work on {service}: there is nothing to pause"));
+        };
+        if run.unwinding.is_some() {
+            return nothing(format!("run {} is going back, and that is not paused", run.run));
+        }
+        if let Some(by) = run.paused_by() {
+            return nothing(format!("run {} is paused already, by {by}", run.run));
+        }
+        let (id, holder) = (run.run.clone(), log.holder.as_ref().map(ToString::to_string).unwrap_or_default());
+        put(store, log, &service, vec![Ask::Pause], &desk).await?;
+        desk.tell(&format!(
+            "asked run {id} to pause: {holder} brings to an end what it has begun, and begins nothing new"
+        ));
+        desk.tell(&format!("go on: modelswap resume {service}{at}   go back: modelswap rollback {service}{at}"));
+        desk.result(&json!({ "type": "asked", "ask": "pause", "run": id, "by": desk.actor.to_string(), "exit": 0 }));
+        Ok(Exit::Done)
+    }
 }
 
 impl Approve {
@@ -69,7 +107,7 @@ impl Approve {
         }
         let what = steps.iter().map(|step| format!("`{step}`")).collect::<Vec<_>>().join(", ");
         let (id, alive, holder) =
-            (run.run.clone(), alive(&log), log.holder.as_ref().map(ToString::to_string).unwrap_or_default());
+            (run.run.clone(), log.alive(), log.holder.as_ref().map(ToString::to_string).unwrap_or_default());
         let asks = steps.iter().map(|step| Ask::Approve { step: Some(step.clone()) }).collect();
         put(store, log, &service, asks, &desk).await?;
         desk.tell(&format!("approved {what} in run {id}, as {}", desk.actor));
@@ -90,7 +128,7 @@ impl Abort {
         let (store, log) = desk.log(&service).await?;
         let at = &desk.state_option;
         let next = format!("go on: modelswap resume {service}{at}   go back: modelswap rollback {service}{at}");
-        let Some(run) = log.newest_open().filter(|_| alive(&log) != Alive::No).map(|run| run.run.clone()) else {
+        let Some(run) = log.newest_open().filter(|_| log.alive() != Alive::No).map(|run| run.run.clone()) else {
             desk.tell(&format!("nobody is at work on {service}: there is nothing to stop; nothing was done"));
             if log.newest().is_some_and(crate::journal::state::RunState::is_unfinished) {
                 desk.tell(&next);
@@ -127,12 +165,7 @@ fn unfinished<'l>(log: &'l Log, service: &ServiceName, desk: &Desk) -> Result<&'
     })
 }
 
-/// Whether whoever holds the service is still there.
-pub(super) fn alive(log: &Log) -> Alive {
-    log.alive()
-}
-
-async fn put(
+pub(super) async fn put(
     mut store: Box<dyn crate::journal::store::Store>,
     mut log: Log,
     service: &ServiceName,

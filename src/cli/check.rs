@@ -150,6 +150,7 @@ pub(super) fn nobody_s_run(resolved: &Resolved, now: jiff::Timestamp) -> (RunId,
         outcome: None,
         interrupted: None,
         opened_at: now,
+        settled_at: None,
         last_at: now,
     };
     (run, state)

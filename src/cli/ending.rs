@@ -113,6 +113,9 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
                 desk.tell(&format!("  {line}"));
             }
             desk.tell(&format!("when you have put it right: {back}"));
+            for line in super::drift::ways_on(carry.graph, state, &back) {
+                desk.tell(&format!("  or: {line}"));
+            }
         }
         Outcome::Held { why, .. } => {
             desk.tell(&format!("held: {why}"));

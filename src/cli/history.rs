@@ -88,7 +88,7 @@ pub(super) fn end(run: &RunState, log: &Log) -> String {
         (Some(Outcome::Held { why, .. }), _) => format!("held: {why}"),
         (None, Some(by)) => format!("interrupted by {by}"),
         (None, None) if log.touched.as_ref() != Some(&run.run) => "ended without saying how".to_owned(),
-        (None, None) => match super::ask::alive(log) {
+        (None, None) => match log.alive() {
             Alive::Yes => "under way".to_owned(),
             Alive::No => "its process is gone".to_owned(),
             Alive::CannotTell => "under way on another host, as far as the journal says".to_owned(),

@@ -14,6 +14,7 @@ mod completions;
 mod demo;
 mod deploy;
 mod desk;
+mod drift;
 mod ending;
 mod events;
 mod failure;
@@ -77,6 +78,8 @@ enum Verb {
     Approve(ask::Approve),
     /// Ask a run to stop and hold; what was done stays in place
     Abort(ask::Abort),
+    /// Ask a run to begin nothing new; `resume` lets it go on
+    Pause(ask::Pause),
     /// Ask an environment's servers and the plan's gates, once or for a while; changes nothing
     Check(check::Check),
     /// Ask the name servers and resolvers what they answer for the plan's records; changes nothing
@@ -147,6 +150,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::State(verb) => verb.run(common).await,
         Verb::Approve(verb) => verb.run(common).await,
         Verb::Abort(verb) => verb.run(common).await,
+        Verb::Pause(verb) => verb.run(common).await,
         Verb::Schema => schema::run(),
         Verb::Completions(verb) => verb.run(),
     }

@@ -91,6 +91,10 @@ pub(super) fn lengths(records: &[Record]) -> BTreeMap<StepId, Span> {
             | Fact::Opened { .. }
             | Fact::Attempt { .. }
             | Fact::Applied { .. }
+            | Fact::Refused { .. }
+            | Fact::Touched { .. }
+            | Fact::Merged { .. }
+            | Fact::Settled { .. }
             | Fact::Failed { .. }
             | Fact::Unwinding { .. }
             | Fact::Undone { .. }
@@ -297,6 +301,7 @@ impl<'a> Walk<'a> {
         let id = shape.id.clone();
         self.state.fold(start, &Fact::Prepared { step: id.clone(), prepared });
         self.state.fold(start, &Fact::Attempt { step: id.clone(), n: 1, undo: false });
+        self.state.fold(end, &Fact::Applied { step: id.clone(), receipt: serde_json::Value::Null });
         self.state.fold(end, &Fact::Verified { step: id, evidence: String::new(), tails });
     }
 

@@ -1,15 +1,17 @@
-//! `modelswap resume`: go on after a crash or an interruption.
+//! `modelswap resume`: go on after a crash, an interruption, or a pause.
 
 use clap::Args;
 
 use super::args::Common;
+use super::ask::put;
 use super::commands::CommandArgs;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::past::recall;
 use super::{Exit, Failure};
 use crate::ids::RunId;
-use crate::journal::fact::Purpose;
+use crate::journal::actor::Alive;
+use crate::journal::fact::{Ask, Purpose};
 use crate::journal::log::Log;
 use crate::journal::store::Store;
 use crate::journal::writer::{Journal, Takeover};
@@ -35,6 +37,15 @@ impl Resume {
         desk.allowed = self.commands.read(common)?;
         let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
+        let paused = log.newest_open().filter(|run| run.paused_by().is_some() && log.alive() != Alive::No);
+        if let Some(run) = paused.map(|run| run.run.clone()) {
+            let holder = log.holder.as_ref().map(ToString::to_string).unwrap_or_default();
+            put(store, log, &service, vec![Ask::GoOn], &desk).await?;
+            desk.tell(&format!("run {run} was paused; {holder} was asked to go on"));
+            let by = desk.actor.to_string();
+            desk.result(&serde_json::json!({ "type": "asked", "ask": "go_on", "run": run, "by": by, "exit": 0 }));
+            return Ok(Exit::Done);
+        }
         let unfinished = log.newest().filter(|run| run.is_unfinished()).map(|run| run.run.clone());
         if let Some(run) = unfinished {
             let takeover = match &self.reason {

@@ -9,7 +9,7 @@ use super::commands::CommandArgs;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::past::{Past, recall};
-use super::{Exit, Failure};
+use super::{Exit, Failure, drift};
 use crate::ids::{RunId, StepId};
 use crate::journal::actor::Alive;
 use crate::journal::fact::{Ask, Fact, Outcome, Purpose};
@@ -42,6 +42,10 @@ pub(super) struct Rollback {
     /// Why it is taken over; recorded
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
+    /// What to do with a value that somebody else changed meanwhile: `merge` takes back only what this run changed of it,
+    /// `force:RESOURCE` overwrites that router or step with what was recorded [default: leave it, and say so]
+    #[arg(long, value_name = "merge|force:RESOURCE")]
+    on_drift: Vec<String>,
     /// Work from this journal (STATE/SERVICE/journal, a state directory, a mirror's URL), when the place of the state is lost
     #[arg(long, value_name = "JOURNAL")]
     from: Option<String>,
@@ -52,8 +56,18 @@ pub(super) struct Rollback {
 impl Rollback {
     /// A rollback of a service with nothing but defaults.
     pub(super) fn of(service: &str) -> Self {
-        let (what, commands) = (Some(service.to_owned()), CommandArgs::default());
-        Self { what, to: None, keep: false, unproven: false, takeover: false, reason: None, from: None, commands }
+        let what = Some(service.to_owned());
+        Self {
+            what,
+            to: None,
+            keep: false,
+            unproven: false,
+            takeover: false,
+            reason: None,
+            on_drift: Vec::new(),
+            from: None,
+            commands: CommandArgs::default(),
+        }
     }
 
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
@@ -82,6 +96,7 @@ impl Rollback {
             .detail("nothing was done"));
         }
         let past = recall(run, &desk)?;
+        let on_drift = drift::said(&self.on_drift, run, &past)?;
         let why = format!("asked by {}", desk.actor);
         let id = run.run.clone();
         let now = desk.clock.now();
@@ -89,7 +104,7 @@ impl Rollback {
         let opened = Journal::open(store, log, service, id, desk.actor.clone(), purpose, now).await;
         let mut journal = opened.map_err(|e| ending::not_ours(&e, &desk))?;
         let (unproven, keep, to) = (self.unproven, self.keep, self.to.clone());
-        let turn = Fact::Unwinding { why, unproven, keep, asked: true, to };
+        let turn = Fact::Unwinding { why, unproven, keep, asked: true, on_drift, to };
         journal.append(turn, now).await.map_err(|e| ending::not_ours(&e, &desk))?;
         desk.record_unfenced(&mut journal).await?;
         desk.tell_withheld(&past);

@@ -23,13 +23,16 @@ pub(super) fn standing(graph: &Graph, state: &RunState) -> BTreeMap<String, Stan
         let Some((prepared, key)) = step.prepared.as_ref().and_then(|(p, _)| Some((p, p.key.clone()?))) else {
             continue;
         };
-        if step.has_effect() {
+        if let Some(touched) = step.touched.as_ref().filter(|_| step.undone.is_some()) {
+            held.insert(key, Standing { value: touched.clone(), sure: true });
+        } else if step.has_effect() {
             // A step that was being taken back is as open as one that was being made.
             let sure = (step.applied.is_some() || step.verified.is_some()) && step.undo_attempts == 0;
             held.insert(key, Standing { value: prepared.want.clone(), sure });
         } else {
             // Steps on one register are taken back together, so the first one knows what is there again.
-            held.entry(key).or_insert_with(|| Standing { value: prepared.before.clone(), sure: true });
+            let value = step.goes_back_to().unwrap_or(&prepared.before).clone();
+            held.entry(key).or_insert(Standing { value, sure: true });
         }
     }
     held

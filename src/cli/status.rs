@@ -4,7 +4,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::args::Common;
-use super::ask::alive;
 use super::desk::Desk;
 use super::history::end;
 use super::past::{Past, recall};
@@ -66,6 +65,9 @@ impl Status {
         ));
         let holder = holder(log);
         desk.show(&format!("  holder    {}", holder.0));
+        if let Some(by) = run.paused_by() {
+            desk.show(&format!("  paused    by {by}: nothing new is begun"));
+        }
         let under_way = under_way(run, &past);
         for line in &under_way {
             desk.show(&format!("  waits     {line}"));
@@ -97,6 +99,7 @@ impl Status {
         };
         desk.result(&json!({
             "type": "status", "service": service, "run": run.run, "state": end(run, log), "outcome": run.outcome,
+            "paused_by": run.paused_by(),
             "began": run.began.0, "by": run.began.1, "from": past.resolved.live, "to": past.resolved.next, "release": plan.release,
             "holder": holder.1, "traffic": words(&traffic), "environments": words(&environments), "waits": under_way, "left": left(run),
             "drift": if self.live { json!(drift) } else { Value::Null }, "next": next,
@@ -108,7 +111,7 @@ impl Status {
     async fn drift(&self, run: &RunState, past: &Past, log: &Log, desk: &Desk) -> Vec<String> {
         let held = standing(&past.graph, run);
         let mut lines = Vec::new();
-        if alive(log) == Alive::Yes {
+        if log.alive() == Alive::Yes {
             desk.show("  drift     not judged: a run is changing things now");
             return lines;
         }
@@ -250,12 +253,13 @@ fn next(run: &RunState, log: &Log, past: &Past, desk: &Desk) -> Vec<String> {
     let (service, at) = (&past.resolved.plan.service, &desk.state_option);
     let back = format!("modelswap rollback {service}{at}");
     match &run.outcome {
-        None if run.interrupted.is_none() && alive(log) != Alive::No => {
+        None if run.interrupted.is_none() && log.alive() != Alive::No => {
             let approves =
                 past.graph.nodes.iter().filter(|n| n.asks_a_person() && run.step(&n.shape.id).prepared.is_some());
             let open = approves.filter(|n| run.step(&n.shape.id).verified.is_none());
-            let mut lines: Vec<_> =
-                open.map(|n| format!("modelswap approve {service}{at} --step {}", n.shape.id)).collect();
+            let paused = run.paused_by().map(|_| format!("modelswap resume {service}{at}   lets it go on"));
+            let mut lines: Vec<_> = paused.into_iter().collect();
+            lines.extend(open.map(|n| format!("modelswap approve {service}{at} --step {}", n.shape.id)));
             lines.push(format!("modelswap abort {service}{at}   stops and holds it"));
             lines.push(format!("{back}   asks it to stop, then goes back"));
             lines

@@ -13,7 +13,7 @@ use super::past::{Past, recall};
 use super::situation;
 use super::{Exit, Failure, backends};
 use crate::ids::{EnvironmentName, RunId, ServiceName};
-use crate::journal::fact::{Fact, Outcome, Purpose, RunStarted};
+use crate::journal::fact::{Fact, OnDrift, Outcome, Purpose, RunStarted};
 use crate::journal::log::Log;
 use crate::journal::state::RunState;
 use crate::journal::store::Store;
@@ -189,7 +189,8 @@ async fn go_on_with_rollback(store: Box<dyn Store>, log: Log, past: &Past, desk:
     let journal = Journal::open(store, log, service, run, desk.actor.clone(), purpose, now).await;
     let mut journal = journal.map_err(|e| ending::not_ours(&e, desk))?;
     let why = format!("{} asked to stop what was kept", desk.actor);
-    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, to: None };
+    let turn =
+        Fact::Unwinding { why, unproven: false, keep: false, asked: true, on_drift: OnDrift::default(), to: None };
     journal.append(turn, now).await.map_err(|e| ending::not_ours(&e, desk))?;
     let carry = Carry { resolved: &past.resolved, backends: &past.backends, graph: &past.graph, until: None };
     ending::carry(journal, &carry, desk).await

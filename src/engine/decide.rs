@@ -10,6 +10,8 @@ use crate::journal::state::{Goal, RunState, Unwinding};
 use crate::plan::graph::{Phase, Section, Shape};
 use crate::plan::model::OnFailure;
 
+mod late;
+
 /// What the loop may do now. Moves of one answer may be done at the same time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Move {
@@ -21,6 +23,11 @@ pub enum Move {
     Verify(StepId),
     /// Take back, with one write, what these steps did to one register; the first one knows what was there before them all.
     Undo(Vec<StepId>),
+    /// The same, but a request that was sent may still arrive: what is put there must not be what that expects, if possible.
+    Fence(Vec<StepId>),
+    /// Watch the register of these steps until nothing that was sent to it can arrive any more; if something did, put right
+    /// what it did. Then put the exact value there, if a fence stands in its place.
+    Settle(Vec<StepId>),
     /// Nothing can be done for this step before then.
     Wait {
         /// Which step.
@@ -120,7 +127,8 @@ fn forward(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situa
         if situation.busy.contains(&shape.id) || !shape.after.iter().all(holds) {
             continue;
         }
-        moves.push(next_for(shape, state, now));
+        let next = next_for(shapes, shape, state, now, situation);
+        moves.extend(next.filter(|next| !moves.contains(next)));
     }
     if open {
         return moves;
@@ -128,22 +136,39 @@ fn forward(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situa
     vec![Move::Finish(if goal == Section::Finalize { Outcome::Finalized } else { Outcome::Deployed })]
 }
 
-/// The next move of one step whose turn it is.
-fn next_for(shape: &Shape, state: &RunState, now: Timestamp) -> Move {
+/// The next move of one step whose turn it is; none while it must not begin.
+fn next_for(
+    shapes: &[Shape],
+    shape: &Shape,
+    state: &RunState,
+    now: Timestamp,
+    situation: &Situation<'_>,
+) -> Option<Move> {
     let step = state.step(&shape.id);
     let id = shape.id.clone();
+    // A pause begins nothing: no look that would be old when it goes on, and no change. What was begun is brought to an end.
+    let begins = step.prepared.is_none() || (shape.effect && step.attempts == 0);
+    if begins && state.paused_by().is_some() {
+        return None;
+    }
     if step.prepared.is_none() {
-        return Move::Prepare(id);
+        return Some(Move::Prepare(id));
     }
     if step.attempts == 0
         && let Some(environment) = &shape.after_tail_of
         && let Some(tail) =
             state.tails.iter().filter(|t| t.environment == *environment && t.until > now).max_by_key(|t| t.until)
     {
-        return Move::Wait { step: id, until: tail.until, why: tail.why.clone() };
+        return Some(Move::Wait { step: id, until: tail.until, why: tail.why.clone() });
+    }
+    if !shape.effect || step.applied.is_some() {
+        return Some(Move::Verify(id));
+    }
+    if let Some(earlier) = late::in_the_way(shapes, state, now, shape) {
+        return (!situation.busy.contains(earlier)).then(|| Move::Settle(vec![earlier.clone()]));
     }
     // An attempt without an answer may have taken effect or not: `apply` is right after either.
-    if shape.effect && step.applied.is_none() { Move::Apply(id) } else { Move::Verify(id) }
+    Some(Move::Apply(id))
 }
 
 /// What comes after a step, as the plan is written: what goes back when that step stays.
@@ -194,8 +219,26 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
     let mut moving = None;
     let mut left = BTreeSet::new();
     let mut moves = Vec::new();
+    // What may be changed behind our back is watched from the moment it is back. Only the last to change a register leaves
+    // there what must stay.
+    let is_last = |at: usize, group: &Group<'_>| {
+        !groups.iter().skip(at + 1).any(|later| late::share_register(state, group, later))
+    };
+    let threatened = |group: &Group<'_>| late::threatens(shapes, state, now, group);
+    let unsettled = |at: usize, group: &Group<'_>| {
+        done(group) && is_last(at, group) && (threatened(group) || late::is_touched(shapes, state, group))
+    };
+    let idle = |group: &Group<'_>| !group.shapes.iter().any(|s| situation.busy.contains(&s.id));
+    let mut settling = false;
+    // Where there is no fence a late write can lead clients to what is about to be stopped.
+    let mut unfenced = false;
     for (at, group) in groups.iter().enumerate() {
         if done(group) {
+            if unsettled(at, group) {
+                settling = true;
+                unfenced |= group.phase == Phase::Traffic && !late::is_fenced(shapes, state, group);
+                moves.extend(idle(group).then(|| Move::Settle(group.ids())));
+            }
             continue;
         }
         if failed(group) || left.iter().any(|l| groups.get(*l).is_some_and(|f| relies(group, f))) {
@@ -211,21 +254,20 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
             break;
         }
         moving = Some(group.phase);
-        if !group.shapes.iter().any(|s| situation.busy.contains(&s.id)) {
-            moves.push(undo_move(group, state, now));
+        if idle(group) && !(unfenced && group.phase == Phase::Stop) {
+            moves.push(undo_move(group, state, now, threatened(group)));
         }
     }
-    if moving.is_some() {
+    if moving.is_some() || settling {
         let returning = groups.iter().any(|g| g.phase <= Phase::Traffic && !done(g));
         // Where only some of the steps go back, some of the traffic may stay where they led it.
         let said = state.observed.contains_key(RESTORED) || unwinding.to.is_some();
-        if moves.is_empty() || returning || said || !groups.iter().any(|g| g.phase == Phase::Traffic) {
+        if (moves.is_empty() && !settling) || returning || said || !groups.iter().any(|g| g.phase == Phase::Traffic) {
             return moves;
         }
-        return vec![Move::Observe {
-            what: RESTORED.to_owned(),
-            detail: "all of it is where it was before".to_owned(),
-        }];
+        let watched = "; watched, because a request that was sent earlier may still arrive";
+        let detail = format!("all of it is where it was before{}", if unfenced { watched } else { "" });
+        return vec![Move::Observe { what: RESTORED.to_owned(), detail }];
     }
     if !situation.busy.is_empty() {
         return Vec::new();
@@ -236,7 +278,7 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
 /// What is observed when the traffic is back, long before everything is: people wait for this line.
 pub const RESTORED: &str = "traffic restored";
 
-fn undo_move(group: &Group<'_>, state: &RunState, now: Timestamp) -> Move {
+fn undo_move(group: &Group<'_>, state: &RunState, now: Timestamp, threatened: bool) -> Move {
     let waits_for = group.shapes.iter().filter_map(|s| s.undo_after_tail_of.as_ref());
     let tail = waits_for
         .flat_map(|environment| state.tails.iter().filter(move |t| t.environment == *environment))
@@ -244,6 +286,7 @@ fn undo_move(group: &Group<'_>, state: &RunState, now: Timestamp) -> Move {
         .max_by_key(|t| t.until);
     match (tail, group.shapes.first()) {
         (Some(tail), Some(first)) => Move::Wait { step: first.id.clone(), until: tail.until, why: tail.why.clone() },
+        (_, _) if threatened => Move::Fence(group.ids()),
         (_, _) => Move::Undo(group.ids()),
     }
 }

@@ -11,7 +11,7 @@ use super::cancel::Cancel;
 use super::decide::{Move, Situation, decide};
 use crate::clock::Clock;
 use crate::ids::StepId;
-use crate::journal::fact::{Ask, Fact, Outcome};
+use crate::journal::fact::{Ask, Fact, OnDrift, Outcome};
 use crate::journal::state::RunState;
 use crate::journal::writer::{Journal, JournalError};
 use crate::plan::graph::{Graph, Shape};
@@ -114,10 +114,18 @@ impl<'a> Drive<'a> {
                     }
                     Move::Unwind { why } => {
                         again = true;
-                        let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: false, to: None };
+                        let on_drift = OnDrift::default();
+                        let turn =
+                            Fact::Unwinding { why, unproven: false, keep: false, asked: false, on_drift, to: None };
                         air.meanwhile(self.append(turn)).await?;
                     }
-                    Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. } => {
+                    Move::Prepare(_)
+                    | Move::Apply(_)
+                    | Move::Verify(_)
+                    | Move::Undo(_)
+                    | Move::Fence(_)
+                    | Move::Settle(_)
+                    | Move::Wait { .. } => {
                         let steps = steps_of(&next);
                         busy.extend(steps.iter().cloned());
                         air.moves.push(Box::pin(async move { (steps, self.perform(next).await) }));
@@ -140,6 +148,13 @@ impl<'a> Drive<'a> {
         let mut journal = self.journal.lock().await;
         let refreshed = journal.refresh().await;
         self.tell(&mut journal).await;
+        let state = journal.state();
+        // Somebody may sit before this and wonder.
+        let waiting = self.graph.nodes.iter().find(|node| state.step(&node.shape.id).verified.is_none());
+        if let (Some(by), None, Some(node)) = (state.paused_by(), &state.unwinding, waiting) {
+            let note = format!("paused by {by}: nothing new is begun until `modelswap resume`");
+            self.report.lock().await.progress(&node.shape.id, &note, self.clock.now());
+        }
         refreshed
     }
 
@@ -231,7 +246,7 @@ impl Air<'_> {
 fn steps_of(next: &Move) -> Vec<StepId> {
     match next {
         Move::Prepare(id) | Move::Apply(id) | Move::Verify(id) | Move::Wait { step: id, .. } => vec![id.clone()],
-        Move::Undo(ids) => ids.clone(),
+        Move::Undo(ids) | Move::Fence(ids) | Move::Settle(ids) => ids.clone(),
         Move::Observe { .. } | Move::Unwind { .. } | Move::Finish(_) => Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 // A variant that is added later must be thought about here.
 #![warn(clippy::wildcard_enum_match_arm)]
 
+mod back;
 pub mod cancel;
 pub mod decide;
 pub mod drive;

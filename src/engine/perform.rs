@@ -7,8 +7,9 @@ use serde_json::Value;
 
 use super::decide::Move;
 use super::drive::Drive;
+use crate::clock::Announced;
 use crate::ids::StepId;
-use crate::journal::fact::{Ask, Fact, Failure, FailureKind, Prepared};
+use crate::journal::fact::{Ask, Fact, Failure, FailureKind};
 use crate::journal::state::RunState;
 use crate::journal::writer::JournalError;
 use crate::plan::graph::Node;
@@ -16,11 +17,11 @@ use crate::providers::ProviderError;
 use crate::steps::{Cx, StepError, Verdict};
 
 /// First wait after a call that may succeed later; doubled each time up to the last.
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-const RETRY_LAST: Duration = Duration::from_secs(8);
+pub(super) const RETRY_FIRST: Duration = Duration::from_millis(500);
+pub(super) const RETRY_LAST: Duration = Duration::from_secs(8);
 
 /// Whether a move that waits was told that waiting has no point any more.
-enum Pause {
+pub(super) enum Pause {
     Over,
     Halted,
 }
@@ -31,7 +32,9 @@ impl Drive<'_> {
             Move::Prepare(id) => self.prepare(self.graph.node(&id)).await,
             Move::Apply(id) => self.apply(self.graph.node(&id)).await,
             Move::Verify(id) => self.verify(self.graph.node(&id)).await,
-            Move::Undo(ids) => self.undo(&ids).await,
+            Move::Undo(ids) => self.undo(&ids, false).await,
+            Move::Fence(ids) => self.undo(&ids, true).await,
+            Move::Settle(ids) => self.settle(&ids).await,
             Move::Wait { step, until, why } => {
                 self.wait(&step, until, &why).await;
                 Ok(())
@@ -85,13 +88,19 @@ impl Drive<'_> {
         }
         let mut retry = RETRY_FIRST;
         loop {
-            if self.halted() {
-                return Ok(());
-            }
             let state = self.state().await;
             let n = state.step(id).attempts + 1;
+            // Somebody asked to pause while it was not yet its turn: then it does not begin.
+            if self.halted() || (n == 1 && state.paused_by().is_some()) {
+                return Ok(());
+            }
+            let announced = Announced::now();
             self.append(Fact::Attempt { step: id.clone(), n, undo: false }).await?;
-            match node.step.apply(&prepared, &self.cx(id, &state, since, &[])).await {
+            let answer = announced.scope(node.step.apply(&prepared, &self.cx(id, &state, since, &[]))).await;
+            if answer.as_ref().is_err_and(changed_nothing) {
+                self.append(Fact::Refused { step: id.clone(), n, undo: false }).await?;
+            }
+            match answer {
                 Ok(receipt) => return self.append(Fact::Applied { step: id.clone(), receipt }).await,
                 Err(error) if may_pass(&error) && self.clock.now() < deadline => {
                     self.progress(id, &error.to_string()).await;
@@ -132,92 +141,8 @@ impl Drive<'_> {
         }
     }
 
-    /// Undoes a group by one write of what its first step found, and says so of each of its steps.
-    async fn undo(&self, ids: &[StepId]) -> Result<(), JournalError> {
-        let state = self.state().await;
-        let Some(first) = ids.first() else { return Ok(()) };
-        let node = self.graph.node(first);
-        let Some((prepared, since)) = state.step(first).prepared.clone() else { return Ok(()) };
-        // Each value that one of these steps put there, or found there, is ours to replace.
-        let of_group = || ids.iter().filter_map(|id| state.step(id).prepared.as_ref().map(|(p, _)| p));
-        let ours: Vec<Value> = of_group().flat_map(|p| [p.want.clone(), p.before.clone()]).collect();
-        // Clients are led away from where the last of them led: what the first wanted may have led nobody anywhere.
-        let want = of_group().next_back().map_or(Value::Null, |last| last.want.clone());
-        let prepared = Prepared { want, ..prepared };
-        let deadline = self.clock.now() + node.within.signed();
-        let outcome = self.undo_within(node, &prepared, since, &ours, deadline).await?;
-        for id in ids {
-            let fact = match &outcome {
-                Judged::Holds { evidence, tails } => {
-                    Fact::Undone { step: id.clone(), evidence: evidence.clone(), tails: tails.clone() }
-                }
-                Judged::Fails(failure) => Fact::UndoFailed { step: id.clone(), failure: failure.clone() },
-                // Told to stop: nothing is claimed, a later rollback goes on from here.
-                Judged::Again(_) => return Ok(()),
-            };
-            self.append(fact).await?;
-        }
-        Ok(())
-    }
-
-    async fn undo_within(
-        &self,
-        node: &Node,
-        prepared: &Prepared,
-        since: Timestamp,
-        ours: &[Value],
-        deadline: Timestamp,
-    ) -> Result<Judged, JournalError> {
-        let id = &node.shape.id;
-        loop {
-            let state = self.state().await;
-            let verdict = node.step.undo_ready(prepared, &self.cx(id, &state, since, ours)).await;
-            match self.judge(node, verdict, deadline) {
-                Judged::Holds { .. } => break,
-                Judged::Again(why) => {
-                    self.progress(id, &why).await;
-                    if self.sleep(node.poll.std()).await.is_none() {
-                        return Ok(Judged::Again(why));
-                    }
-                }
-                failed @ Judged::Fails(_) => return Ok(failed),
-            }
-        }
-        let mut retry = RETRY_FIRST;
-        let receipt = loop {
-            let state = self.state().await;
-            let n = state.step(id).undo_attempts + 1;
-            self.append(Fact::Attempt { step: id.clone(), n, undo: true }).await?;
-            match node.step.undo(prepared, &self.cx(id, &state, since, ours)).await {
-                Ok(receipt) => break receipt,
-                Err(error) if may_pass(&error) && self.clock.now() < deadline => {
-                    self.progress(id, &error.to_string()).await;
-                    if self.sleep(retry).await.is_none() {
-                        return Ok(Judged::Again(error.to_string()));
-                    }
-                    retry = (retry * 2).min(RETRY_LAST);
-                }
-                Err(error) => return Ok(Judged::Fails(failure(&error))),
-            }
-        };
-        self.append(Fact::Applied { step: id.clone(), receipt: receipt.clone() }).await?;
-        loop {
-            let state = self.state().await;
-            let verdict = node.step.undone(prepared, Some(&receipt), &self.cx(id, &state, since, ours)).await;
-            match self.judge(node, verdict, deadline) {
-                Judged::Again(why) => {
-                    self.progress(id, &why).await;
-                    if self.sleep(node.poll.std()).await.is_none() {
-                        return Ok(Judged::Again(why));
-                    }
-                }
-                judged @ (Judged::Holds { .. } | Judged::Fails(_)) => return Ok(judged),
-            }
-        }
-    }
-
     /// What an answer means now: a "not yet" past the deadline is a failure.
-    fn judge(&self, node: &Node, answer: Result<Verdict, StepError>, deadline: Timestamp) -> Judged {
+    pub(super) fn judge(&self, node: &Node, answer: Result<Verdict, StepError>, deadline: Timestamp) -> Judged {
         let late = self.clock.now() >= deadline;
         match answer {
             Ok(Verdict::Yes { evidence, tails }) => Judged::Holds { evidence, tails },
@@ -251,10 +176,10 @@ impl Drive<'_> {
         }
     }
 
-    fn cx<'c>(&self, id: &'c StepId, state: &'c RunState, since: Timestamp, ours: &'c [Value]) -> Cx<'c> {
+    pub(super) fn cx<'c>(&self, id: &'c StepId, state: &'c RunState, since: Timestamp, ours: &'c [Value]) -> Cx<'c> {
         let approval = state.asked.iter().find(|(ask, _)| match ask {
             Ask::Approve { step } => step.as_ref().is_none_or(|s| s == id),
-            Ask::Abort | Ask::Yield => false,
+            Ask::Abort | Ask::Yield | Ask::Pause | Ask::GoOn => false,
         });
         Cx {
             step: id,
@@ -272,7 +197,7 @@ impl Drive<'_> {
         self.append(Fact::Failed { step: id.clone(), failure }).await
     }
 
-    async fn progress(&self, id: &StepId, note: &str) {
+    pub(super) async fn progress(&self, id: &StepId, note: &str) {
         self.report.lock().await.progress(id, note, self.clock.now());
     }
 
@@ -281,7 +206,7 @@ impl Drive<'_> {
     }
 
     /// Waits on the way forward.
-    async fn pause(&self, length: Duration) -> Pause {
+    pub(super) async fn pause(&self, length: Duration) -> Pause {
         tokio::select! {
             () = self.halt.wait() => Pause::Halted,
             slept = self.sleep(length) => if slept.is_some() { Pause::Over } else { Pause::Halted },
@@ -289,7 +214,7 @@ impl Drive<'_> {
     }
 
     /// Waits on the way back: only a request to stop cuts it short.
-    async fn sleep(&self, length: Duration) -> Option<()> {
+    pub(super) async fn sleep(&self, length: Duration) -> Option<()> {
         tokio::select! {
             () = self.cancel.wait() => None,
             () = self.clock.sleep(length) => Some(()),
@@ -298,22 +223,22 @@ impl Drive<'_> {
 }
 
 /// What came of asking.
-enum Judged {
+pub(super) enum Judged {
     Holds { evidence: String, tails: Vec<crate::journal::fact::Horizon> },
     Again(String),
     Fails(Failure),
 }
 
 /// From when on a step's time counts: its first look, or later where it was not its turn: nobody had the run in hand,
-/// or clients' answers had to run out first. Else a deploy would fail for having waited as it should.
+/// clients' answers had to run out first, or a request that could still arrive. Else a deploy would fail for having waited as it should.
 fn patience_from(node: &Node, state: &RunState, since: Timestamp) -> Timestamp {
     let tail = node.shape.after_tail_of.as_ref();
     let waited = tail.and_then(|of| state.tails.iter().filter(|t| t.environment == *of).map(|t| t.until).max());
-    since.max(state.opened_at).max(waited.unwrap_or(since))
+    since.max(state.opened_at).max(waited.unwrap_or(since)).max(state.settled_at.unwrap_or(since))
 }
 
 /// Whether a later try may succeed. After `Unknown` it must be made: the next try finds out what the last one did.
-fn may_pass(error: &StepError) -> bool {
+pub(super) fn may_pass(error: &StepError) -> bool {
     match error {
         StepError::Provider { error: ProviderError::Busy { .. } | ProviderError::Unknown { .. } } => true,
         StepError::Provider { error: ProviderError::Rejected { .. } | ProviderError::Conflict { .. } }
@@ -321,7 +246,18 @@ fn may_pass(error: &StepError) -> bool {
     }
 }
 
-fn failure(error: &StepError) -> Failure {
+/// Whether the request is answered: it was refused, and will not take effect later.
+pub(super) fn changed_nothing(error: &StepError) -> bool {
+    match error {
+        StepError::Provider { error: ProviderError::Unknown { .. } } => false,
+        StepError::Provider {
+            error: ProviderError::Busy { .. } | ProviderError::Rejected { .. } | ProviderError::Conflict { .. },
+        }
+        | StepError::Refused { .. } => true,
+    }
+}
+
+pub(super) fn failure(error: &StepError) -> Failure {
     let kind = match error {
         StepError::Provider { error: ProviderError::Conflict { .. } } => FailureKind::Drift,
         StepError::Provider { error: ProviderError::Unknown { .. } } => FailureKind::Unknown,

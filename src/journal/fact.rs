@@ -45,6 +45,15 @@ pub enum Fact {
         #[serde(default, skip_serializing_if = "Value::is_null")]
         receipt: Value,
     },
+    /// The request was answered: it was refused, and changes nothing, now or later.
+    Refused {
+        /// Which step.
+        step: StepId,
+        /// Which attempt.
+        n: u32,
+        /// Whether it was to take the effect back.
+        undo: bool,
+    },
     /// What the step wanted holds.
     Verified {
         /// Which step.
@@ -75,9 +84,34 @@ pub enum Fact {
         /// Whether a person asked for it; else a failure did.
         #[serde(default)]
         asked: bool,
+        /// What is done where somebody else changed a value meanwhile.
+        #[serde(default, skip_serializing_if = "OnDrift::is_stop")]
+        on_drift: OnDrift,
         /// The step that is gone back to: it stays, and so does what comes before it. None: everything goes back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         to: Option<StepId>,
+    },
+    /// A write that was sent may still arrive. So this stands in the place of the value before until none can: the same for
+    /// whoever asks, and not what the late write expects, or such that it does little harm. Durable before it is sent.
+    Touched {
+        /// The first step on its register that is taken back with it.
+        step: StepId,
+        /// What stands there meanwhile.
+        value: Value,
+    },
+    /// Somebody else's change is kept: this is put there in the place of the value before. Durable before it is sent.
+    Merged {
+        /// The first step on its register that is taken back with it.
+        step: StepId,
+        /// What going back puts there.
+        value: Value,
+    },
+    /// Nothing that was sent to the register of this step can arrive any more, and it holds what it should.
+    Settled {
+        /// A step on that register.
+        step: StepId,
+        /// How that is known.
+        evidence: String,
     },
     /// What a step found before is in force again.
     Undone {
@@ -120,6 +154,24 @@ pub enum Fact {
         /// Which end.
         outcome: Outcome,
     },
+}
+
+/// What going back does with a value that is neither what the run found nor what it put there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnDrift {
+    /// Write only what this run changed, over what somebody else did, where the value has parts.
+    #[serde(default)]
+    pub merge: bool,
+    /// Overwrite these resources with what was recorded: names of routers or steps, or keys of registers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub force: Vec<String>,
+}
+
+impl OnDrift {
+    /// Whether it is left alone, as by default.
+    pub fn is_stop(&self) -> bool {
+        !self.merge && self.force.is_empty()
+    }
 }
 
 /// Everything that resume and rollback need, on any machine.
@@ -196,7 +248,7 @@ pub struct Failure {
 }
 
 /// The kinds of failure that are treated differently.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureKind {
     /// It does not hold, or was refused.
@@ -221,6 +273,10 @@ pub enum Ask {
     Abort,
     /// Stop, so that another process can roll back.
     Yield,
+    /// Begin nothing new on the way forward until asked to go on; what is under way lands.
+    Pause,
+    /// Go on after a pause.
+    GoOn,
 }
 
 /// How a run ended.

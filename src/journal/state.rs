@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::fact::{Ask, Fact, Failure, Horizon, Outcome, Prepared, Purpose, RunStarted};
+use super::fact::{Ask, Fact, Failure, Horizon, OnDrift, Outcome, Prepared, Purpose, RunStarted};
 use super::record::Record;
 use crate::ids::{RunId, StepId};
 
@@ -37,6 +37,8 @@ pub struct RunState {
     pub steps: BTreeMap<StepId, StepState>,
     /// Since when the last process has had it in hand; when it began, for a run that was never opened.
     pub opened_at: Timestamp,
+    /// When a register was last settled: what waited for that has its own time from then on.
+    pub settled_at: Option<Timestamp>,
     /// Until when clients may still come to an environment: the longest for each.
     pub tails: Vec<Horizon>,
     /// What was asked of the run and by whom, since the last `Opened`.
@@ -62,8 +64,23 @@ pub struct Unwinding {
     pub keep: bool,
     /// Whether a person asked for it; else a failure did.
     pub asked: bool,
+    /// What is done where somebody else changed a value meanwhile.
+    pub on_drift: OnDrift,
     /// The step that stays, with what comes before it.
     pub to: Option<StepId>,
+}
+
+/// A request that was sent and not answered: it may have taken effect, or may still, or never will.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Which attempt.
+    pub n: u32,
+    /// Whether it takes the effect back.
+    pub undo: bool,
+    /// When it was announced.
+    pub at: Timestamp,
+    /// Whether the run was taken since from a sender that may still live.
+    pub taken: bool,
 }
 
 /// Everything that is known of a step.
@@ -91,12 +108,23 @@ pub struct StepState {
     pub undone: Option<String>,
     /// Why it could not be undone; cleared when a rollback is begun again.
     pub undo_failed: Option<Failure>,
+    /// Requests without an answer. Each may still arrive, until the register is settled.
+    pub open: Vec<Sent>,
+    /// What stands in the place of the value before while a late write may still expect that.
+    pub touched: Option<Value>,
+    /// What going back puts there, where somebody else's change is kept.
+    pub merged: Option<Value>,
 }
 
 impl StepState {
     /// Whether the step may have changed something that was not taken back.
     pub fn has_effect(&self) -> bool {
-        self.attempts > 0 && self.undone.is_none()
+        self.attempts > 0 && (self.undone.is_none() || self.touched.is_some())
+    }
+
+    /// What going back leaves there for good.
+    pub fn goes_back_to(&self) -> Option<&Value> {
+        self.merged.as_ref().or_else(|| self.prepared.as_ref().map(|(p, _)| &p.before))
     }
 }
 
@@ -117,6 +145,7 @@ impl RunState {
             unwinding: None,
             steps: BTreeMap::new(),
             opened_at: record.at,
+            settled_at: None,
             tails: Vec::new(),
             asked: Vec::new(),
             observed: BTreeMap::new(),
@@ -140,6 +169,9 @@ impl RunState {
             undo_applied_at: None,
             undone: None,
             undo_failed: None,
+            open: Vec::new(),
+            touched: None,
+            merged: None,
         };
         self.steps.get(id).unwrap_or(&NOTHING)
     }
@@ -165,17 +197,29 @@ impl RunState {
         self.last_at = at;
         match fact {
             Fact::RunStarted(_) => {}
-            Fact::Opened { purpose, .. } => self.open(*purpose, at),
+            Fact::Opened { purpose, reason } => {
+                if reason.is_some() {
+                    self.steps.values_mut().flat_map(|s| &mut s.open).for_each(|sent| sent.taken = true);
+                }
+                self.open(*purpose, at);
+            }
             Fact::Prepared { step, prepared } => {
                 // A step that is prepared again keeps the moment of its first look: its patience began then.
                 let since = self.step(step).prepared.as_ref().map_or(at, |(_, since)| *since);
                 let state = self.of(step);
                 state.prepared = Some((prepared.clone(), since));
             }
-            Fact::Attempt { step, undo: false, n } => self.of(step).attempts = *n,
-            Fact::Attempt { step, undo: true, n } => self.of(step).undo_attempts = *n,
+            Fact::Attempt { step, undo, n } => {
+                let state = self.of(step);
+                *(if *undo { &mut state.undo_attempts } else { &mut state.attempts }) = *n;
+                state.open.push(Sent { n: *n, undo: *undo, at, taken: false });
+            }
+            Fact::Refused { step, n, undo } => self.of(step).open.retain(|s| (s.n, s.undo) != (*n, *undo)),
             Fact::Applied { step, receipt } => {
                 let state = self.of(step);
+                // The newest was answered. One before it that was not may still arrive.
+                let newest = (state.attempts, state.undo_attempts, state.undo_attempts > 0);
+                state.open.retain(|s| (s.n, s.undo) != (if newest.2 { newest.1 } else { newest.0 }, newest.2));
                 if state.undo_attempts > 0 {
                     state.undo_applied = Some(receipt.clone());
                     state.undo_applied_at = Some(at);
@@ -189,19 +233,32 @@ impl RunState {
                 self.lengthen(tails);
             }
             Fact::Failed { step, failure } => self.of(step).failed = Some(failure.clone()),
-            Fact::Unwinding { why, unproven, keep, asked, to } => {
+            Fact::Unwinding { why, unproven, keep, asked, on_drift, to } => {
                 self.observed.clear();
-                let (why, to) = (why.clone(), to.clone());
-                self.unwinding = Some(Unwinding { why, unproven: *unproven, keep: *keep, asked: *asked, to });
+                let (unproven, keep, asked) = (*unproven, *keep, *asked);
+                let (why, on_drift, to) = (why.clone(), on_drift.clone(), to.clone());
+                self.unwinding = Some(Unwinding { why, unproven, keep, asked, on_drift, to });
+            }
+            Fact::Touched { step, value } => self.of(step).touched = Some(value.clone()),
+            Fact::Merged { step, value } => self.of(step).merged = Some(value.clone()),
+            Fact::Settled { step, .. } => {
+                self.settled_at = Some(at);
+                self.settle(step);
             }
             Fact::Undone { step, evidence, tails } => {
                 self.of(step).undone = Some(evidence.clone());
                 self.lengthen(tails);
             }
-            Fact::UndoFailed { step, failure } => self.of(step).undo_failed = Some(failure.clone()),
+            Fact::UndoFailed { step, failure } => {
+                let state = self.of(step);
+                state.undo_failed = Some(failure.clone());
+                // What was back is not any more: somebody changed it while it was being watched.
+                state.undone = None;
+            }
             Fact::Observed { what, detail } => {
                 self.observed.insert(what.clone(), detail.clone());
             }
+            Fact::Asked { ask: Ask::GoOn, .. } => self.asked.retain(|(ask, _)| *ask != Ask::Pause),
             Fact::Asked { ask, by } => self.asked.push((ask.clone(), by.clone())),
             Fact::Interrupted { by } => self.interrupted = Some(by.clone()),
             Fact::Finished { outcome } => self.outcome = Some(outcome.clone()),
@@ -224,6 +281,23 @@ impl RunState {
             Purpose::Rollback => {}
         }
         self.steps.values_mut().for_each(|s| s.undo_failed = None);
+    }
+
+    /// Who asked it to pause, while nobody has asked it to go on.
+    pub fn paused_by(&self) -> Option<&str> {
+        self.asked.iter().find(|(ask, _)| *ask == Ask::Pause).map(|(_, by)| by.as_str())
+    }
+
+    /// Nothing is in the air any more for the register of `step`.
+    fn settle(&mut self, step: &StepId) {
+        let key = self.step(step).prepared.as_ref().and_then(|(p, _)| p.key.clone());
+        for (id, state) in &mut self.steps {
+            let same = state.prepared.as_ref().and_then(|(p, _)| p.key.as_ref()) == key.as_ref();
+            if id == step || (key.is_some() && same) {
+                state.open.clear();
+                state.touched = None;
+            }
+        }
     }
 
     /// A tail counts until its end; a shorter one of the same environment says nothing new.

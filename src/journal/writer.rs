@@ -189,10 +189,7 @@ impl Journal {
             let record = record::read(payload, |digest| self.store.fetch(digest).map_err(|e| e.to_string()))
                 .map_err(|why| self.bad(super::log::BadLog::Unreadable { seq, why }))?;
             self.push(payload, &record)?;
-            // The same epoch in another's hand: both opened at once, and theirs was first. An older one's is only to be
-            // expected from whom we are taking the run.
-            let expected = matches!(record.fact, Fact::Asked { .. }) || (self.takes_over && record.epoch < self.epoch);
-            if record.epoch > self.epoch || !expected {
+            if displaces(&record.fact, record.epoch, self.epoch, self.takes_over) {
                 let (by, epoch) = (record.actor.to_string(), record.epoch);
                 self.displaced = Some((by.clone(), epoch));
                 return Err(JournalError::Displaced { by, epoch });
@@ -214,6 +211,15 @@ impl Journal {
     }
 }
 
+/// Whether a record that another wrote since ends the hand of the holder of epoch `own`.
+///
+/// The same epoch in another's hand: both opened at once, and theirs was first. An older one's is only to be expected from
+/// whom the run is being taken.
+pub(crate) fn displaces(fact: &Fact, epoch: u64, own: u64, takes_over: bool) -> bool {
+    let expected = matches!(fact, Fact::Asked { .. }) || (takes_over && epoch < own);
+    epoch > own || !expected
+}
+
 /// Whether a fact announces something new, rather than what came of it or the way back.
 fn goes_further(fact: &Fact) -> bool {
     match fact {
@@ -221,6 +227,10 @@ fn goes_further(fact: &Fact) -> bool {
         Fact::Opened { .. }
         | Fact::Attempt { undo: true, .. }
         | Fact::Applied { .. }
+        | Fact::Refused { .. }
+        | Fact::Touched { .. }
+        | Fact::Merged { .. }
+        | Fact::Settled { .. }
         | Fact::Verified { .. }
         | Fact::Failed { .. }
         | Fact::Unwinding { .. }

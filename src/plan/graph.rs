@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::ids::{EnvironmentName, RouterName, StepId};
 use crate::plan::model::OnFailure;
+pub use crate::providers::Late;
 use crate::steps::Step;
 use crate::units::Span;
 
@@ -74,6 +75,8 @@ pub struct Shape {
     pub after_tail_of: Option<EnvironmentName>,
     /// Its undo begins only when no client can still be led to this environment.
     pub undo_after_tail_of: Option<EnvironmentName>,
+    /// How a request of its that was not answered may still take effect; none where it cannot.
+    pub late: Option<Late>,
 }
 
 /// Which part of the plan a step belongs to.

@@ -16,6 +16,7 @@ pub use self::error::{read_error, split_hint, write_error};
 use super::ProviderError;
 
 mod error;
+mod fresh;
 mod http;
 
 /// How to reach AWS for one plan.
@@ -166,6 +167,7 @@ impl AwsClients {
     /// For each write to Route 53: a retry that nobody wrote down is a write that nobody can account for.
     pub fn route53_once() -> aws_sdk_route53::config::Builder {
         aws_sdk_route53::config::Builder::default()
+            .interceptor(fresh::Fresh::now())
             .retry_config(RetryConfig::disabled())
             .timeout_config(write_timeouts())
     }
@@ -180,6 +182,7 @@ impl AwsClients {
     /// For each write to load balancers.
     pub fn elbv2_once() -> aws_sdk_elasticloadbalancingv2::config::Builder {
         aws_sdk_elasticloadbalancingv2::config::Builder::default()
+            .interceptor(fresh::Fresh::now())
             .retry_config(RetryConfig::disabled())
             .timeout_config(write_timeouts())
     }

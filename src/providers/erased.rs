@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Answers, Datum, Place, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap};
+use super::{Answers, Datum, Late, Place, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap};
 use crate::ids::EnvironmentName;
 
 /// A [`Register`] whose value is JSON.
@@ -23,6 +23,14 @@ pub trait AnyRegister: Send + Sync + std::fmt::Debug {
     fn show(&self, value: &Value) -> String;
     /// See [`Register::merges`].
     fn merges(&self) -> bool;
+    /// See [`Register::late`].
+    fn late(&self) -> Option<Late>;
+    /// See [`Register::touch`].
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value>;
+    /// See [`Register::has`].
+    fn has(&self, live: &Value, from: &Value, to: &Value) -> bool;
+    /// See [`Register::take_back`].
+    fn take_back(&self, live: &Value, before: &Value, want: &Value) -> Option<Value>;
 }
 
 /// A [`Router`] whose value is JSON.
@@ -86,6 +94,23 @@ impl<R: Register> AnyRegister for R {
     }
     fn merges(&self) -> bool {
         Register::merges(self)
+    }
+    fn late(&self) -> Option<Late> {
+        Register::late(self)
+    }
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value> {
+        Register::touch(self, &typed("", value).ok()?, &typed("", late).ok()?).map(|touched| json(&touched))
+    }
+    fn has(&self, live: &Value, from: &Value, to: &Value) -> bool {
+        let typed = |value| typed::<R::Value>("", value).ok();
+        typed(live)
+            .zip(typed(from))
+            .zip(typed(to))
+            .is_some_and(|((live, from), to)| Register::has(self, &live, &from, &to))
+    }
+    fn take_back(&self, live: &Value, before: &Value, want: &Value) -> Option<Value> {
+        let (live, before, want) = (typed("", live).ok()?, typed("", before).ok()?, typed("", want).ok()?);
+        Register::take_back(self, &live, &before, &want).map(|value| json(&value))
     }
     fn show(&self, value: &Value) -> String {
         typed(&Register::key(self), value).map_or_else(|e| e.to_string(), |v| Register::show(self, &v))

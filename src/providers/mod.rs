@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use self::erased::AnyRegister;
 use crate::ids::EnvironmentName;
+use crate::units::Span;
 
 pub mod argv;
 pub mod aws;
@@ -52,7 +53,53 @@ pub trait Register: Send + Sync + fmt::Debug {
     fn merges(&self) -> bool {
         false
     }
+
+    /// How a write whose answer was lost may still take effect; none where it cannot.
+    fn late(&self) -> Option<Late> {
+        Some(Late { within: LATE_AT_MOST, compared: false, outlives_sender: true })
+    }
+
+    /// What may stand in the place of `value` while a late write may put `late` there: the same for whoever asks. Where the
+    /// back-end compares it is the fence, a value that the late write no longer matches; where it does not, one in which a late
+    /// write that lands for a moment does the least harm. None where `value` itself is as good.
+    fn touch(&self, _value: &Self::Value, _late: &Self::Value) -> Option<Self::Value> {
+        None
+    }
+
+    /// Whether `live` has what the change from `from` to `to` made of it.
+    fn has(&self, live: &Self::Value, _from: &Self::Value, to: &Self::Value) -> bool {
+        live == to
+    }
+
+    /// `live`, which somebody else has changed, with what the change from `before` to `want` did taken back and the rest
+    /// kept; none where the value has no parts that could be told apart.
+    fn take_back(&self, _live: &Self::Value, _before: &Self::Value, _want: &Self::Value) -> Option<Self::Value> {
+        None
+    }
 }
+
+/// How a write whose answer was lost may still take effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Late {
+    /// For how long after it was announced.
+    pub within: Span,
+    /// Whether the back-end compares by itself: then a late write is refused unless the register holds what it expects.
+    pub compared: bool,
+    /// Whether it may arrive although its sender is gone, or has given it up.
+    pub outlives_sender: bool,
+}
+
+impl Late {
+    /// Of a change that the process makes itself, while its announcement is fresh: only one that was stopped between the two can
+    /// still make it.
+    pub const BY_SENDER: Self = Self { within: Span::from_secs(30), compared: true, outlives_sender: false };
+}
+
+/// The longest that a request which was announced may still be accepted. Nothing else ends the life of a request that
+/// hangs in some queue than its signature: AWS takes it for 15 minutes at most (S3 user guide, `RequestTimeTooSkewed`;
+/// most services are stricter, "in most cases within five minutes", IAM user guide, signing). To that comes the time between
+/// the announcement and the signature, half a minute ([`SENT_WITHIN`](crate::clock::SENT_WITHIN)).
+pub const LATE_AT_MOST: Span = Span::from_secs(15 * 60 + 30);
 
 /// A register that moves traffic. The functions on its value are pure.
 #[async_trait]

@@ -184,6 +184,10 @@ impl Reporter for Bars {
             // At the end its own line says it better than a bar that is about to go.
             Fact::Attempt { .. }
             | Fact::Applied { .. }
+            | Fact::Refused { .. }
+            | Fact::Touched { .. }
+            | Fact::Merged { .. }
+            | Fact::Settled { .. }
             | Fact::Unwinding { .. }
             | Fact::Observed { .. }
             | Fact::Asked { .. } => self.say(record, state),

@@ -65,7 +65,7 @@ pub fn line(record: &Record, state: &RunState) -> Option<Line> {
             }
             (Mark::Busy, format!("{step}  {}", prepared.shows))
         }
-        Fact::Attempt { n: 1, .. } | Fact::Applied { .. } => return None,
+        Fact::Attempt { n: 1, .. } | Fact::Applied { .. } | Fact::Refused { .. } => return None,
         Fact::Attempt { step, n, .. } => (Mark::Busy, format!("{step}  try {n}")),
         Fact::Verified { step, evidence, .. } => {
             (Mark::Good, format!("{step}  {}  {evidence}", took(state, step, record.at)))
@@ -75,6 +75,14 @@ pub fn line(record: &Record, state: &RunState) -> Option<Line> {
         Fact::Unwinding { why, to: Some(step), .. } => (Mark::Bad, format!("rolling back to `{step}`: {why}")),
         Fact::Undone { step, evidence, .. } => (Mark::Good, format!("undo {step}  {evidence}")),
         Fact::UndoFailed { step, failure } => (Mark::Bad, format!("undo {step}  {}", failure.why)),
+        Fact::Touched { step, .. } => (
+            Mark::Busy,
+            format!(
+                "undo {step}  a request may still arrive: until it cannot, what stands there is as good and not exact"
+            ),
+        ),
+        Fact::Merged { step, .. } => (Mark::Busy, format!("undo {step}  what somebody else changed is kept")),
+        Fact::Settled { step, evidence } => (Mark::Good, format!("settled {step}  {evidence}")),
         Fact::Observed { what, detail } if what == "traffic restored" => {
             (Mark::Good, format!("TRAFFIC RESTORED  {}", observed(detail)))
         }
@@ -114,6 +122,8 @@ fn asked(ask: &Ask) -> String {
         Ask::Approve { step: None } => "go on".to_owned(),
         Ask::Abort => "stop and hold".to_owned(),
         Ask::Yield => "make room for a rollback".to_owned(),
+        Ask::Pause => "begin nothing new".to_owned(),
+        Ask::GoOn => "go on".to_owned(),
     }
 }
 

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::ids::{EnvironmentName, RunId, StepId};
 pub use crate::journal::fact::{Horizon, Prepared};
 use crate::journal::state::RunState;
-use crate::providers::ProviderError;
+use crate::providers::{Late, ProviderError};
 use crate::units::Span;
 
 /// One step of a compiled plan.
@@ -60,6 +60,46 @@ pub trait Step: Send + Sync + std::fmt::Debug {
 
     /// Whether what was before holds again. Polled.
     async fn undone(&self, prepared: &Prepared, receipt: Option<&Value>, cx: &Cx<'_>) -> Result<Verdict, StepError>;
+
+    /// How a request that was not answered may still take effect; none where it cannot.
+    fn late(&self) -> Option<Late> {
+        None
+    }
+
+    /// What may stand in the place of `value` while a late write may put `late` there; none where `value` itself is as good.
+    fn touch(&self, _value: &Value, _late: &Value) -> Option<Value> {
+        None
+    }
+
+    /// Whether what going back put there stands, or a late write has won. Polled while one may still arrive.
+    async fn stands(&self, _prepared: &Prepared, _cx: &Cx<'_>) -> Result<Stands, StepError> {
+        Ok(Stands::Yes)
+    }
+
+    /// What somebody else made of the value meanwhile, if anybody did.
+    async fn drifted(&self, _prepared: &Prepared, _cx: &Cx<'_>) -> Result<Option<Drifted>, StepError> {
+        Ok(None)
+    }
+}
+
+/// What a register holds after the way back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stands {
+    /// What was put there.
+    Yes,
+    /// What this run wrote earlier: a late write has landed. What is there, for people.
+    No(String),
+}
+
+/// A value that is neither what the run found nor what it put there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Drifted {
+    /// The value.
+    pub live: Value,
+    /// The same in one line, for people.
+    pub shows: String,
+    /// The value with only what this run did taken back, where it has parts.
+    pub merged: Option<Value>,
 }
 
 /// What a step will do, before anything is done.

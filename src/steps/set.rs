@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Cx, Foreseen, Horizon, Prepared, Step, StepError, Verdict};
+use super::{Cx, Drifted, Foreseen, Horizon, Prepared, Stands, Step, StepError, Verdict};
 use crate::providers::erased::AnyRegister;
-use crate::providers::{ProviderError, Settled};
+use crate::providers::{Late, ProviderError, Settled};
 
 /// What the register shall hold, from what it holds.
 pub type Want = Box<dyn Fn(&Value, &Cx<'_>) -> Result<Value, StepError> + Send + Sync>;
@@ -67,6 +67,11 @@ impl Set {
     #[must_use]
     pub fn with_tails(self, tails: Tails) -> Self {
         Self { tails: Some(tails), ..self }
+    }
+
+    fn conflict(&self, prepared: &Prepared, live: &Value) -> ProviderError {
+        let (expected, found) = (self.register.show(&prepared.want), self.register.show(live));
+        ProviderError::Conflict { on: self.register.key(), expected, found }
     }
 
     /// Whether `to` is in force, and what the change from `from` leaves behind.
@@ -156,6 +161,8 @@ impl Step for Set {
         all_hold(&self.before, &prepared.before, &prepared.want, cx).await
     }
 
+    /// A swap writes the whole value, so one that lands a second time, or late, puts there what is wanted anyway: on the way
+    /// forward a duplicate needs no fence. Only a step that wants something else of the same register must wait for it.
     async fn apply(&self, prepared: &Prepared, _cx: &Cx<'_>) -> Result<Value, StepError> {
         Ok(self.register.swap(&prepared.before, &prepared.want).await?)
     }
@@ -187,15 +194,56 @@ impl Step for Set {
         }
         // Anything that this run put there may go; anything else is somebody's, and stays.
         if !cx.ours.contains(&live) {
-            let (expected, found) = (self.register.show(&prepared.want), self.register.show(&live));
-            return Err(ProviderError::Conflict { on: self.register.key(), expected, found }.into());
+            return Err(self.conflict(prepared, &live).into());
         }
-        Ok(self.register.swap(&live, &prepared.before).await?)
+        match self.register.swap(&live, &prepared.before).await {
+            Err(ProviderError::Conflict { .. }) => {
+                let live = self.register.read().await?;
+                if !cx.ours.contains(&live) {
+                    return Err(self.conflict(prepared, &live).into());
+                }
+                // A late write of ours landed between the look and the write; what is there now is ours to replace again.
+                let (call, why) = (format!("undo of {}", self.register.key()), "a late write landed meanwhile");
+                Err(ProviderError::Busy { call, why: why.to_owned() }.into())
+            }
+            other => Ok(other?),
+        }
     }
 
     async fn undone(&self, prepared: &Prepared, receipt: Option<&Value>, cx: &Cx<'_>) -> Result<Verdict, StepError> {
         let (from, to) = (&prepared.want, &prepared.before);
         let verdict = self.in_force(from, to, receipt, cx).await?;
         and_all_hold(verdict, &self.after_undo, from, to, cx).await
+    }
+
+    fn late(&self) -> Option<Late> {
+        self.register.late()
+    }
+
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value> {
+        self.register.touch(value, late)
+    }
+
+    async fn stands(&self, prepared: &Prepared, cx: &Cx<'_>) -> Result<Stands, StepError> {
+        let live = self.register.read().await?;
+        if self.register.has(&live, &prepared.want, &prepared.before) {
+            return Ok(Stands::Yes);
+        }
+        if self.register.merges() || cx.ours.contains(&live) {
+            return Ok(Stands::No(self.register.show(&live)));
+        }
+        Err(self.conflict(prepared, &live).into())
+    }
+
+    async fn drifted(&self, prepared: &Prepared, cx: &Cx<'_>) -> Result<Option<Drifted>, StepError> {
+        if self.register.merges() {
+            return Ok(None);
+        }
+        let live = self.register.read().await?;
+        if live == prepared.before || cx.ours.contains(&live) {
+            return Ok(None);
+        }
+        let merged = self.register.take_back(&live, &prepared.before, &prepared.want);
+        Ok(Some(Drifted { shows: self.register.show(&live), live, merged }))
     }
 }

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use modelswap::engine::decide::{Situation, decide};
 use modelswap::ids::{RunId, ServiceName, StepId};
 use modelswap::journal::actor::Actor;
-use modelswap::journal::fact::{Fact, Prepared, Purpose, RunStarted};
+use modelswap::journal::fact::{Fact, OnDrift, Prepared, Purpose, RunStarted};
 use modelswap::journal::record::{Record, VERSION, frame, payload};
 use modelswap::journal::state::RunState;
 use modelswap::journal::store::Store;
@@ -47,6 +47,7 @@ fn shapes(steps: usize) -> Vec<Shape> {
         holds: false,
         after_tail_of: None,
         undo_after_tail_of: None,
+        late: None,
     };
     (0..steps).map(shape).collect()
 }
@@ -104,7 +105,8 @@ fn decide_forward_half_way(bencher: Bencher<'_, '_>, steps: usize) {
 #[divan::bench(args = [3, 500, 10_000])]
 fn decide_the_way_back(bencher: Bencher<'_, '_>, steps: usize) {
     let (shapes, mut state) = (shapes(steps), state(steps));
-    let turn = Fact::Unwinding { why: "asked".to_owned(), unproven: false, keep: false, asked: true, to: None };
+    let (why, on_drift) = ("asked".to_owned(), OnDrift::default());
+    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, on_drift, to: None };
     state.fold(at(), &turn);
     bencher.bench_local(|| decide(&shapes, OnFailure::Rollback, &state, at(), &Situation::default()));
 }

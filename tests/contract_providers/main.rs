@@ -17,6 +17,8 @@ mod access;
 #[cfg(test)]
 mod deploy_on_moto;
 #[cfg(test)]
+mod late;
+#[cfg(test)]
 mod lost;
 #[cfg(test)]
 mod moto;
@@ -45,6 +47,10 @@ macro_rules! contract {
                 someone_elses_write_is_never_overwritten,
                 it_is_never_left_empty,
                 a_recorded_value_survives_the_journal,
+            ];
+            crate::clauses![$subject, late:
+                a_late_write_does_not_win_over_a_touched_value,
+                what_was_announced_long_ago_is_not_sent,
             ];
             crate::clauses![$subject, lost:
                 a_lost_answer_is_unknown_and_the_next_try_finds_out,

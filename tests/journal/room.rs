@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use modelswap::journal::fact::{Fact, Outcome, Purpose};
+use modelswap::journal::fact::{Fact, OnDrift, Outcome, Purpose};
 use modelswap::journal::store::StoreError;
 use modelswap::journal::writer::{Journal, JournalError, Takeover};
 use serde_json::json;
@@ -79,7 +79,12 @@ async fn fill(state: &Path) {
     let mut back = open(state, gone(), Purpose::Rollback, Takeover::Never).await.unwrap();
     for n in 0..40 {
         let why = format!("{n}");
-        back.append(Fact::Unwinding { why, unproven: false, keep: false, asked: true, to: None }, at(5)).await.unwrap();
+        back.append(
+            Fact::Unwinding { why, unproven: false, keep: false, asked: true, on_drift: OnDrift::default(), to: None },
+            at(5),
+        )
+        .await
+        .unwrap();
     }
     back.append(attempt("a", true), at(6)).await.unwrap();
     back.append(Fact::Undone { step: step("a"), evidence: "reads 0".to_owned(), tails: Vec::new() }, at(7))

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use modelswap::ids::{EnvironmentName, RunId, ServiceName, StepId};
 use modelswap::journal::actor::Actor;
-use modelswap::journal::fact::{Ask, Fact, Failure, FailureKind, Horizon, Outcome, Prepared, Purpose, RunStarted};
+use modelswap::journal::fact::{
+    Ask, Fact, Failure, FailureKind, Horizon, OnDrift, Outcome, Prepared, Purpose, RunStarted,
+};
 use modelswap::journal::log::Log;
 use modelswap::journal::record::{Record, VERSION, digest, frame, payload};
 use modelswap::journal::store::Store;
@@ -75,17 +77,31 @@ pub(crate) fn every_kind() -> Vec<Fact> {
     vec![
         prepared("a", json!(0)),
         attempt("a", false),
+        Fact::Refused { step: step("a"), n: 1, undo: false },
+        attempt("a", false),
         Fact::Applied { step: step("a"), receipt: json!({ "change": "C1" }) },
         Fact::Verified { step: step("a"), evidence: "reads 1".to_owned(), tails: vec![horizon.clone()] },
         prepared("b", json!(null)),
         attempt("b", false),
         Fact::Failed { step: step("b"), failure: failure.clone() },
         Fact::Asked { ask: Ask::Approve { step: None }, by: "eve@desk".to_owned() },
-        Fact::Unwinding { why: "b failed".to_owned(), unproven: false, keep: true, asked: false, to: None },
+        Fact::Unwinding {
+            why: "b failed".to_owned(),
+            unproven: false,
+            keep: true,
+            asked: false,
+            on_drift: OnDrift::default(),
+            to: None,
+        },
         attempt("b", true),
         Fact::UndoFailed { step: step("b"), failure },
+        Fact::Merged { step: step("a"), value: json!({ "parts": [0] }) },
+        Fact::Touched { step: step("a"), value: json!({ "ttl_s": 59 }) },
         attempt("a", true),
         Fact::Undone { step: step("a"), evidence: "reads 0".to_owned(), tails: vec![horizon] },
+        Fact::Settled { step: step("a"), evidence: "nothing can arrive".to_owned() },
+        Fact::Asked { ask: Ask::Pause, by: "eve@desk".to_owned() },
+        Fact::Asked { ask: Ask::GoOn, by: "eve@desk".to_owned() },
         Fact::Observed { what: "witness".to_owned(), detail: json!({ "asked": 10, "lost": 0 }) },
         Fact::Interrupted { by: "SIGINT".to_owned() },
         Fact::Finished {

@@ -12,6 +12,7 @@ use modelswap::plan::model::Plan;
 use modelswap::world::WorldFile;
 use serde_json::Value;
 
+pub(crate) mod background;
 pub(crate) mod cells;
 pub(crate) mod clients;
 pub(crate) mod http;

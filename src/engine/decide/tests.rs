@@ -6,6 +6,7 @@ use super::*;
 use crate::journal::fact::{Fact, Purpose};
 
 mod claims;
+mod late;
 mod sim;
 mod worlds;
 

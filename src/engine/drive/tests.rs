@@ -71,6 +71,7 @@ fn side_by_side(n: usize, length: Span) -> Graph {
             holds: false,
             after_tail_of: None,
             undo_after_tail_of: None,
+            late: None,
         },
         step: Arc::new(LookStep(Wait(length))),
         within: Span::from_secs(60),

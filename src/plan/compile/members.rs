@@ -8,7 +8,7 @@ use tokio::sync::OnceCell;
 
 use crate::ids::EnvironmentName;
 use crate::providers::erased::{AnyRegister, AnyRouter};
-use crate::providers::{ProviderError, Settled};
+use crate::providers::{LATE_AT_MOST, Late, ProviderError, Settled};
 
 /// The members of `environment`'s group of `router`.
 #[derive(Debug)]
@@ -51,5 +51,19 @@ impl AnyRegister for LazyMembers {
     }
     fn merges(&self) -> bool {
         true
+    }
+    fn late(&self) -> Option<Late> {
+        self.found
+            .get()
+            .map_or(Some(Late { within: LATE_AT_MOST, compared: false, outlives_sender: true }), |m| m.late())
+    }
+    fn touch(&self, value: &Value, late: &Value) -> Option<Value> {
+        self.found.get()?.touch(value, late)
+    }
+    fn has(&self, live: &Value, from: &Value, to: &Value) -> bool {
+        self.found.get().map_or(live == to, |m| m.has(live, from, to))
+    }
+    fn take_back(&self, live: &Value, before: &Value, want: &Value) -> Option<Value> {
+        self.found.get()?.take_back(live, before, want)
     }
 }

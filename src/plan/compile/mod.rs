@@ -182,6 +182,7 @@ impl Compiler<'_> {
             holds: draft.holds || self.section == Section::Finalize,
             after_tail_of: draft.after_tail_of,
             undo_after_tail_of: draft.undo_after_tail_of,
+            late: draft.step.late(),
         };
         self.nodes.push(Node { shape, step: draft.step, within: within.unwrap_or(draft.within), poll: draft.poll });
         vec![id]

@@ -6,6 +6,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::super::ProviderError;
+use super::fresh::Stale;
 
 /// What a failed read means: nothing changed, whatever it was.
 pub fn read_error<E>(call: &str, error: &SdkError<E, HttpResponse>) -> ProviderError
@@ -25,6 +26,8 @@ where
 {
     let call = call.to_owned();
     match error {
+        // The next try announces itself anew.
+        error if causes(error).any(|e| e.is::<Stale>()) => ProviderError::Busy { call, why: Stale.to_string() },
         SdkError::ConstructionFailure(_) => ProviderError::Rejected { call, why: explain(&chain(error)) },
         // The SDK hands this over as a failure to dispatch, but there was nothing to sign with, so nothing was sent.
         SdkError::DispatchFailure(_) if is_without_credentials(error) => {
@@ -57,7 +60,14 @@ const BUSY: [&str; 7] = [
 
 /// Whether no usable credentials were found, for whatever reason.
 fn is_without_credentials(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<CredentialsError>())
+    causes(error).any(|e| e.is::<CredentialsError>())
+}
+
+/// An error and what it comes from.
+fn causes<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'e (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |e| e.source())
 }
 
 fn said<E: ProvideErrorMetadata>(error: &E) -> String {

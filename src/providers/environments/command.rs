@@ -15,10 +15,10 @@ use super::os;
 use super::record::{Files, Phase, Record, log};
 use super::run::{Ended, NotRun, Order, run};
 use super::{EXTERNAL, Running, busy, conflict, rejected, text, unknown};
-use crate::clock::Clock;
+use crate::clock::{Announced, Clock};
 use crate::ids::EnvironmentName;
 use crate::plan::model::{CommandRuns, Release};
-use crate::providers::{ProviderError, Register, Settled};
+use crate::providers::{Late, ProviderError, Register, Settled};
 use crate::units::Span;
 
 /// Exit status of `status` when the environment runs.
@@ -196,6 +196,10 @@ impl Register for Command {
         format!("command {}", self.files.path("json").with_extension("").display())
     }
 
+    fn late(&self) -> Option<Late> {
+        Some(Late::BY_SENDER)
+    }
+
     async fn read(&self) -> Result<Running, ProviderError> {
         let call = || format!("looking for {}", self.key());
         let record = self.record()?;
@@ -212,6 +216,9 @@ impl Register for Command {
         let call = || format!("changing {}", self.key());
         let lock = self.files.lock().map_err(|e| rejected(call(), e))?;
         let Some(_lock) = lock else { return Err(busy(call(), "another process is changing it")) };
+        if Announced::of_this_work().is_stale() {
+            return Err(busy(call(), "it was announced too long ago"));
+        }
         let record = self.record()?;
         if let Some((pid, late)) = self.earlier_at_work(record.as_ref())? {
             if late {

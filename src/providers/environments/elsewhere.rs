@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use super::{ProviderError, Register, Running};
 use crate::ids::EnvironmentName;
+use crate::providers::Late;
 
 /// An environment whose process belongs to another host. Without its record it would look stopped here, which is no answer.
 #[derive(Debug)]
@@ -33,6 +34,11 @@ impl Register for Elsewhere {
 
     fn key(&self) -> String {
         format!("process of {} on {}", self.environment, self.host)
+    }
+
+    /// Nothing is ever changed.
+    fn late(&self) -> Option<Late> {
+        None
     }
     async fn read(&self) -> Result<Running, ProviderError> {
         Err(self.refused())

@@ -22,10 +22,10 @@ use super::found::{Found, send};
 use super::launch::{Told, launch};
 use super::record::{Files, Phase, Record, log};
 use super::{Running, busy, conflict, os, rejected, text, unknown};
-use crate::clock::Clock;
+use crate::clock::{Announced, Clock};
 use crate::ids::EnvironmentName;
 use crate::plan::model::{ProcessRuns, Release};
-use crate::providers::{ProviderError, Register, Settled};
+use crate::providers::{Late, ProviderError, Register, Settled};
 use crate::units::Span;
 
 /// How much of the log is told of a server that ended by itself, in bytes: the last lines of a trace.
@@ -173,6 +173,10 @@ impl Register for Process {
         format!("process {}", self.files.path("json").with_extension("").display())
     }
 
+    fn late(&self) -> Option<Late> {
+        Some(Late::BY_SENDER)
+    }
+
     async fn read(&self) -> Result<Running, ProviderError> {
         let call = || format!("looking for {}", self.key());
         let found = self.look()?;
@@ -186,6 +190,10 @@ impl Register for Process {
         let call = || format!("changing {}", self.key());
         let lock = self.files.lock().map_err(|e| rejected(call(), e))?;
         let Some(_held) = lock else { return Err(busy(call(), "another process is changing it")) };
+        // Whoever was stopped since it announced this may have lost the run meanwhile; the next try announces itself anew.
+        if Announced::of_this_work().is_stale() {
+            return Err(busy(call(), "it was announced too long ago"));
+        }
         let found = self.look()?;
         let live = found.value();
         if live == *new {

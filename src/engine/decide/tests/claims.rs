@@ -24,6 +24,7 @@ pub(super) fn of_moves(world: &World, moves: &[Move], busy: &[StepId]) {
                 assert!(state.unwinding.is_none(), "forward while going back: {}", said());
                 assert!(!stopping, "something begins after a failure: {}", said());
             }
+            Move::Fence(_) | Move::Settle(_) => panic!("no request of this world arrives late: {}", said()),
             Move::Undo(_) => assert!(state.unwinding.is_some(), "back while going forward: {}", said()),
             Move::Wait { until, .. } => assert!(*until > world.now, "a wait for what is past: {}", said()),
             Move::Unwind { .. } => {
@@ -78,7 +79,12 @@ pub(super) fn of_moves(world: &World, moves: &[Move], busy: &[StepId]) {
                 assert_eq!(first.map(|s| &s.id), ids.first(), "the first knows what was there before: {}", said());
                 shapes.iter().for_each(|s| turn(world, s, &said));
             }
-            Move::Wait { .. } | Move::Unwind { .. } | Move::Finish(_) | Move::Observe { .. } => {}
+            Move::Fence(_)
+            | Move::Settle(_)
+            | Move::Wait { .. }
+            | Move::Unwind { .. }
+            | Move::Finish(_)
+            | Move::Observe { .. } => {}
         }
     }
 }

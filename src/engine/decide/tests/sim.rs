@@ -10,7 +10,7 @@ use super::worlds::Plan;
 use crate::engine::decide::{Move, Situation, decide};
 use crate::ids::{EnvironmentName, RunId, ServiceName, StepId};
 use crate::journal::actor::Actor;
-use crate::journal::fact::{Ask, Fact, Failure, FailureKind, Horizon, Outcome, Prepared, Purpose, RunStarted};
+use crate::journal::fact::{Ask, Fact, Failure, FailureKind, Horizon, OnDrift, Outcome, Prepared, Purpose, RunStarted};
 use crate::journal::record::Record;
 use crate::journal::state::RunState;
 use crate::plan::graph::Shape;
@@ -126,14 +126,28 @@ impl World {
     /// The verb `rollback`.
     pub(super) fn roll_back(&mut self, keep: bool) {
         self.open(Purpose::Rollback);
-        self.write(Fact::Unwinding { why: "asked".to_owned(), unproven: false, keep, asked: true, to: None });
+        self.write(Fact::Unwinding {
+            why: "asked".to_owned(),
+            unproven: false,
+            keep,
+            asked: true,
+            on_drift: OnDrift::default(),
+            to: None,
+        });
     }
 
     /// The verb `rollback --to STEP`.
     pub(super) fn roll_back_to(&mut self, step: &StepId) {
         self.open(Purpose::Rollback);
         let (why, to) = ("asked".to_owned(), Some(step.clone()));
-        self.write(Fact::Unwinding { why, unproven: false, keep: false, asked: true, to });
+        self.write(Fact::Unwinding {
+            why,
+            unproven: false,
+            keep: false,
+            asked: true,
+            on_drift: OnDrift::default(),
+            to,
+        });
     }
 
     /// The steps that go back when this run goes back: all, or those after the one that stays.
@@ -169,12 +183,22 @@ impl World {
                             End::Finished(outcome)
                         };
                     }
-                    Move::Unwind { why } => {
-                        Fact::Unwinding { why, unproven: false, keep: false, asked: false, to: None }
-                    }
+                    Move::Unwind { why } => Fact::Unwinding {
+                        why,
+                        unproven: false,
+                        keep: false,
+                        asked: false,
+                        on_drift: OnDrift::default(),
+                        to: None,
+                    },
                     Move::Observe { what, detail } => Fact::Observed { what, detail: json!(detail) },
-                    next
-                    @ (Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. }) => {
+                    next @ (Move::Prepare(_)
+                    | Move::Apply(_)
+                    | Move::Verify(_)
+                    | Move::Undo(_)
+                    | Move::Fence(_)
+                    | Move::Settle(_)
+                    | Move::Wait { .. }) => {
                         flying.push(Flying { next, at: 0, failed: None });
                         continue;
                     }
@@ -257,6 +281,7 @@ impl World {
                 self.now = *until;
                 (None, true)
             }
+            Move::Fence(_) | Move::Settle(_) => unreachable!("no request of this world arrives late"),
             Move::Unwind { .. } | Move::Finish(_) | Move::Observe { .. } => unreachable!("they do not fly"),
         }
     }
@@ -367,7 +392,7 @@ fn failed(id: &StepId, kind: FailureKind) -> Fact {
 pub(super) fn steps_of(next: &Move) -> Vec<StepId> {
     match next {
         Move::Prepare(id) | Move::Apply(id) | Move::Verify(id) | Move::Wait { step: id, .. } => vec![id.clone()],
-        Move::Undo(ids) => ids.clone(),
+        Move::Undo(ids) | Move::Fence(ids) | Move::Settle(ids) => ids.clone(),
         Move::Unwind { .. } | Move::Finish(_) | Move::Observe { .. } => Vec::new(),
     }
 }

@@ -46,6 +46,7 @@ fn step(id: &str, after: &[&str]) -> Step {
         holds: false,
         after_tail_of: None,
         undo_after_tail_of: None,
+        late: None,
     };
     Step(shape, None)
 }

@@ -15,7 +15,9 @@ use tokio::sync::OnceCell;
 use self::reading::Others;
 use self::value::{Records, Set};
 use super::super::aws::{AwsClients, read_error, write_error};
-use super::super::{Answers, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap};
+use super::super::{
+    Answers, LATE_AT_MOST, Late, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap,
+};
 use crate::ids::EnvironmentName;
 
 mod reading;
@@ -178,6 +180,19 @@ impl Register for Route53 {
             Some(id) => Settled::Yes(format!("change {id} is INSYNC, read back {live}")),
             None => Settled::CannotTell(format!("read back {live}, but there is no change id to ask for")),
         })
+    }
+
+    /// Whether the batch of a late write still matches is for Route 53 to say: it deletes exactly what was expected.
+    fn late(&self) -> Option<Late> {
+        Some(Late { within: LATE_AT_MOST, compared: true, outlives_sender: true })
+    }
+
+    fn touch(&self, value: &Records, _late: &Records) -> Option<Records> {
+        value.touched()
+    }
+
+    fn take_back(&self, live: &Records, before: &Records, want: &Records) -> Option<Records> {
+        live.taken_back(before, want)
     }
 
     fn show(&self, value: &Records) -> String {

@@ -119,6 +119,41 @@ impl Records {
         self.sets.iter().filter_map(|s| s.ttl_s).max()
     }
 
+    /// The same answers with every TTL one second off: a batch that deletes one of these sets exactly as it was then fails as
+    /// a whole (API reference, ChangeResourceRecordSets: all values, the TTL among them, must match). None for aliases,
+    /// which have no TTL of their own.
+    pub fn touched(&self) -> Option<Self> {
+        let off = |ttl_s: u32| if ttl_s > 0 { ttl_s - 1 } else { 1 };
+        let touch = |set: &Set| Some(Set { ttl_s: Some(off(set.ttl_s?)), ..set.clone() });
+        let sets = self.sets.iter().map(touch).collect::<Option<Vec<_>>>()?;
+        (!sets.is_empty()).then_some(Self { sets })
+    }
+
+    /// These sets as somebody else left them, but leading where `before` did: the values, aliases and weights that changed
+    /// from `before` to `want` are taken back; TTLs and health checks stay. None when it would leave no record.
+    pub fn taken_back(&self, before: &Self, want: &Self) -> Option<Self> {
+        let find = |of: &Self, set: &Set| {
+            of.sets.iter().find(|s| (&s.kind, &s.set_identifier) == (&set.kind, &set.set_identifier)).cloned()
+        };
+        let mut sets = Vec::new();
+        for live in &self.sets {
+            match (find(before, live), find(want, live)) {
+                (Some(was), Some(put)) => {
+                    let changed = (&was.values, &was.alias, was.weight) != (&put.values, &put.alias, put.weight);
+                    let ttl_s = if was.alias.is_some() { None } else { live.ttl_s.or(was.ttl_s) };
+                    let back = Set { ttl_s, health_check: live.health_check.clone(), ..was };
+                    sets.push(if changed { back } else { live.clone() });
+                }
+                // A set that this run brought goes, one that it never knew stays.
+                (None, Some(_)) => {}
+                (_, None) => sets.push(live.clone()),
+            }
+        }
+        sets.extend(before.sets.iter().filter(|was| find(want, was).is_none() && find(self, was).is_none()).cloned());
+        sets.sort();
+        (!sets.is_empty()).then_some(Self { sets })
+    }
+
     /// Whether clients are led to the same places, whatever the TTL.
     pub fn same_answers(&self, other: &Self) -> bool {
         let answers = |r: &Self| r.sets.iter().map(|s| Set { ttl_s: None, ..s.clone() }).collect::<Vec<_>>();

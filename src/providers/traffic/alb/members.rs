@@ -119,6 +119,10 @@ impl Register for Members {
         true
     }
 
+    fn has(&self, live: &BTreeSet<Target>, from: &BTreeSet<Target>, to: &BTreeSet<Target>) -> bool {
+        to.difference(from).all(|t| live.contains(t)) && from.difference(to).all(|t| !live.contains(t))
+    }
+
     fn show(&self, value: &BTreeSet<Target>) -> String {
         if value.is_empty() { "no targets".to_owned() } else { value.iter().map(show).collect::<Vec<_>>().join(", ") }
     }

@@ -161,6 +161,33 @@ impl Register for Alb {
         Err(ProviderError::Conflict { on: Register::key(self), expected, found })
     }
 
+    /// A group that is off the rule is not asked for its health; were it brought back by a late write, it would have no healthy
+    /// target yet. So it stays there with weight 0 until none can arrive.
+    fn touch(&self, value: &Rule, late: &Rule) -> Option<Rule> {
+        let (stands, comes) = (value.forward.as_ref()?, late.forward.as_ref()?);
+        let mut groups = stands.groups.clone();
+        for arn in comes.groups.keys() {
+            groups.entry(arn.clone()).or_insert(0);
+        }
+        // "A forward action can have at most five target groups" (ELB guide, quotas).
+        (groups.len() > stands.groups.len() && groups.len() <= 5).then(|| value.forwarding(groups))
+    }
+
+    /// Each group whose weight this run changed gets its old one; groups that somebody else put there keep theirs.
+    fn take_back(&self, live: &Rule, before: &Rule, want: &Rule) -> Option<Rule> {
+        let (now, was, put) = (live.forward.as_ref()?, before.forward.as_ref()?, want.forward.as_ref()?);
+        let mut groups = now.groups.clone();
+        for arn in was.groups.keys().chain(put.groups.keys()) {
+            match (was.groups.get(arn), put.groups.get(arn)) {
+                (old, new) if old == new => {}
+                (Some(old), _) => drop(groups.insert(arn.clone(), *old)),
+                (None, _) => drop(groups.remove(arn)),
+            }
+        }
+        Some(live.forwarding(groups))
+            .filter(|rule| rule.forward.as_ref().is_some_and(|f| f.groups.values().any(|w| *w > 0)))
+    }
+
     fn show(&self, value: &Rule) -> String {
         let Some(forward) = &value.forward else { return "no forward".to_owned() };
         let name = |arn: &str| match self.environment_of(arn) {
