@@ -24,6 +24,9 @@ pub struct Log {
     pub elsewhere: Alive,
 }
 
+/// Records with the bytes that they were read from, oldest first.
+pub type Payloads = Vec<(Record, Vec<u8>)>;
+
 /// The newest record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Head {
@@ -76,7 +79,7 @@ impl Log {
         service: &ServiceName,
         payloads: impl IntoIterator<Item = Vec<u8>>,
         fetch: impl Fn(&str) -> Result<Vec<u8>, String>,
-    ) -> Result<(Self, Vec<(Record, Vec<u8>)>), BadLog> {
+    ) -> Result<(Self, Payloads), BadLog> {
         let (mut log, mut records) = (Self::of(service), Vec::new());
         for payload in payloads {
             let seq = log.head.seq + 1;

@@ -56,8 +56,13 @@ impl Place {
 
 /// The bucket `ops` of whoever speaks S3 at `url`.
 pub(crate) async fn at(url: &str) -> Bucket {
+    at_within(url, Duration::from_secs(2)).await
+}
+
+/// The same for those who ask when everybody does.
+pub(crate) async fn at_within(url: &str, request: Duration) -> Bucket {
     let bucket: BucketUrl = "s3://ops/state".parse().unwrap();
-    let reach = Reach { endpoint: Some(url.to_owned()), lab: true, request: Duration::from_secs(2) };
+    let reach = Reach { endpoint: Some(url.to_owned()), lab: true, request };
     let (store, prefix) = open(&bucket, &reach).await.unwrap();
     Bucket::new(store, prefix, bucket.to_string())
 }

@@ -49,7 +49,7 @@ fn of_round(round: usize) -> ServiceName {
 }
 
 async fn hand(url: &str, round: usize) -> ObjectLog {
-    ObjectLog::new(places::at(url).await, &of_round(round))
+    ObjectLog::new(places::at_within(url, std::time::Duration::from_secs(30)).await, &of_round(round))
 }
 
 async fn contend(url: &str) {

@@ -13,7 +13,7 @@ use super::bucket::Bucket;
 use crate::journal::actor::{Actor, Alive};
 
 /// A holder that has not written for so long, by the clock of the store, is gone.
-pub(super) const TTL: Duration = Duration::from_secs(60);
+pub(super) const TTL: Duration = Duration::from_mins(1);
 
 /// How often the holder writes.
 pub const RENEWED_EVERY: Duration = Duration::from_secs(10);
