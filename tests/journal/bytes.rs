@@ -14,7 +14,7 @@ use super::support::{
     step,
 };
 
-fn twenty() -> Vec<Vec<u8>> {
+fn every_frame() -> Vec<Vec<u8>> {
     let mut facts = vec![started()];
     facts.extend(every_kind());
     facts.extend(["c", "d", "e"].map(|name| attempt(name, false)));
@@ -48,7 +48,7 @@ const THREADS: usize = 4;
 
 #[test]
 fn every_cut_leaves_the_acknowledged_prefix_and_the_next_append_goes_on_from_there() {
-    let frames = twenty();
+    let frames = every_frame();
     let whole = frames.concat();
     let ends: Vec<usize> = frames
         .iter()
@@ -90,7 +90,7 @@ fn every_cut_leaves_the_acknowledged_prefix_and_the_next_append_goes_on_from_the
 #[tokio::test]
 async fn a_second_torn_tail_at_the_same_place_does_not_replace_the_first() {
     let state = scratch();
-    let frames = twenty();
+    let frames = every_frame();
     for torn in [&b"first"[..], b"second"] {
         put(state.path(), &[&frames[0][..], torn].concat());
         let mut store = Local::new(state.path(), &service());
@@ -104,7 +104,7 @@ async fn a_second_torn_tail_at_the_same_place_does_not_replace_the_first() {
 
 #[test]
 fn every_flipped_bit_is_refused_by_reading_and_by_appending() {
-    let frames = twenty();
+    let frames = every_frame();
     let whole = frames.concat();
     for_each(whole.len() * 8, async |state, bit| {
         let mut flipped = whole.clone();
@@ -146,7 +146,7 @@ async fn a_journal_that_became_shorter_is_not_appended_to() {
 #[tokio::test]
 async fn nothing_is_appended_behind_records_that_the_caller_has_not_seen() {
     let state = scratch();
-    let frames = twenty();
+    let frames = every_frame();
     put(state.path(), &frames.concat());
     let mut store = Local::new(state.path(), &service());
     store.load().await.unwrap();
@@ -154,11 +154,11 @@ async fn nothing_is_appended_behind_records_that_the_caller_has_not_seen() {
         let Appended::Behind(others) = store.append(seen, b"{}").await.unwrap() else {
             panic!("appended after {seen}")
         };
-        assert_eq!(others.len() as u64, 20 - seen);
+        assert_eq!(others.len() as u64, frames.len() as u64 - seen);
         assert_eq!(store.newer(seen).await.unwrap(), others);
     }
     assert!(
-        matches!(store.append(21, b"{}").await, Err(StoreError::Damaged { .. })),
+        matches!(store.append(frames.len() as u64 + 1, b"{}").await, Err(StoreError::Damaged { .. })),
         "it was told of a record that is not there"
     );
     assert_eq!(std::fs::read(journal_of(state.path())).unwrap(), frames.concat());
@@ -173,7 +173,7 @@ fn edited(framed: &[u8], edit: impl FnOnce(&mut Value)) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_record_altered_together_with_its_checksum_breaks_the_chain() {
-    let frames = twenty();
+    let frames = every_frame();
     for at in 0..frames.len() - 1 {
         let state = scratch();
         let mut altered = frames.clone();
@@ -203,7 +203,7 @@ async fn a_record_altered_together_with_its_checksum_breaks_the_chain() {
 #[tokio::test]
 async fn a_journal_of_another_service_is_refused() {
     let state = scratch();
-    put(state.path(), &twenty().concat());
+    put(state.path(), &every_frame().concat());
     std::fs::rename(state.path().join("chat"), state.path().join("images")).unwrap();
     let images = modelswap::ids::ServiceName::new("images").unwrap();
     let error = Local::new(state.path(), &images).load().await.unwrap_err().to_string();
@@ -213,7 +213,7 @@ async fn a_journal_of_another_service_is_refused() {
 #[tokio::test]
 async fn a_record_of_a_newer_format_is_refused_in_words_and_nothing_is_written() {
     let state = scratch();
-    let frames = twenty();
+    let frames = every_frame();
     let newer = edited(&frames[19], |json| {
         json["v"] = 2.into();
         json["fact"] = serde_json::json!({ "fact": "teleported", "to": "the future" });

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use world::Seen;
 
 /// Seeds of a plain `cargo test`: some seconds.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 60;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))

@@ -92,14 +92,21 @@ impl OnMutation for WayBack {
 
 /// Steps of the newest run that move traffic, whose undo was begun and neither verified nor given up.
 fn unproven(records: &[Value]) -> Vec<String> {
-    let (mut moving, mut open): (Vec<&str>, Vec<&str>) = (Vec::new(), Vec::new());
+    let (mut moving, mut open, mut back): (Vec<&str>, Vec<&str>, Vec<&str>) = Default::default();
     for record in journals::newest_run(records) {
         let fact = &record["fact"];
         let Some(step) = fact["step"].as_str() else { continue };
         match fact["fact"].as_str() {
             Some("prepared") if moves_traffic(fact) => moving.push(step),
-            Some("attempt") if fact["undo"] == true && moving.contains(&step) => open.push(step),
-            Some("undone" | "undo_failed") => open.retain(|s| *s != step),
+            // What is back is not moved again by the exact value that takes the place of a fence; by a late write it is.
+            Some("attempt") if fact["undo"] == true && moving.contains(&step) && !back.contains(&step) => {
+                open.push(step)
+            }
+            Some(end @ ("undone" | "undo_failed" | "settled")) => {
+                open.retain(|s| *s != step);
+                back.retain(|s| *s != step);
+                back.extend((end != "undo_failed").then_some(step));
+            }
             Some(_) | None => {}
         }
     }

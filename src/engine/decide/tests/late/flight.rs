@@ -1,4 +1,4 @@
-//! One move of one process, as `engine::perform` and `engine::back` make it: one message or one record at a time.
+//! One move of one holder, as `engine::perform` and `engine::back` make it: one message or one record at a time.
 
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -128,8 +128,8 @@ fn now<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Everything that a move can do next.
-pub(super) fn ticks(world: &World, process: usize, flight: &Flight) -> Vec<Tick> {
-    let state = &world.processes[process].state;
+pub(super) fn ticks(world: &World, holder: usize, flight: &Flight) -> Vec<Tick> {
+    let state = &world.holders[holder].state;
     let ids = flight.steps();
     let id = &ids[0];
     let small = world.small(id);
@@ -211,7 +211,7 @@ pub(super) fn ticks(world: &World, process: usize, flight: &Flight) -> Vec<Tick>
             }
             let (step, n) = (id.clone(), flight.n);
             then.net.push(Message {
-                process,
+                holder,
                 step,
                 n,
                 undo: !forward,
@@ -219,13 +219,13 @@ pub(super) fn ticks(world: &World, process: usize, flight: &Flight) -> Vec<Tick>
                 from,
                 to,
                 watch: flight.purpose != For::Undo,
-                copies: if world.whole || (process == 0 && flight.n == 1) { 2 } else { 1 },
+                copies: if world.whole || (holder == 0 && flight.n == 1) { 2 } else { 1 },
                 answer: None,
             });
             vec![Tick::Change("sends", Box::new(then), Some(flight.to(At::Sent(live))))]
         }
         (_, At::Sent(found)) => {
-            let own = |m: &Message| m.process == process && m.step == *id && m.n == flight.n && m.undo != forward;
+            let own = |m: &Message| m.holder == holder && m.step == *id && m.n == flight.n && m.undo != forward;
             let mut ticks = Vec::new();
             if let Some(took) = world.net.iter().find(|m| own(m)).and_then(|m| m.answer) {
                 let mut then = world.clone();
@@ -291,7 +291,7 @@ pub(super) fn ticks(world: &World, process: usize, flight: &Flight) -> Vec<Tick>
             }
             // Nothing that was sent before it began to watch can arrive any more.
             let mut then = world.clone();
-            then.window_over(process, &ids, small.register);
+            then.window_over(holder, &ids, small.register);
             let flight = if back { flight.to(At::Watched) } else { flight.to(At::Exact) };
             ticks.push(Tick::Change("has watched long enough", Box::new(then), Some(flight)));
             ticks

@@ -1,4 +1,4 @@
-//! The world of the model: registers, a network that is in no hurry, one log, and processes that may stop for ever at any moment.
+//! The world of the model: registers, a network that is in no hurry, one log, and holders that may stop for ever at any moment.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,7 +16,7 @@ use crate::journal::writer::displaces;
 /// A request on its way.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Message {
-    pub(super) process: usize,
+    pub(super) holder: usize,
     pub(super) step: StepId,
     pub(super) n: u32,
     pub(super) undo: bool,
@@ -31,9 +31,9 @@ pub(super) struct Message {
     pub(super) answer: Option<bool>,
 }
 
-/// A process; the first deploys, the others roll back.
+/// A holder; the first deploys, the others roll back.
 #[derive(Debug, Clone)]
-pub(super) struct Process {
+pub(super) struct Holder {
     pub(super) state: Arc<RunState>,
     /// How much of the log it has seen.
     seen: usize,
@@ -50,7 +50,7 @@ pub(super) struct World {
     pub(super) net: Vec<Message>,
     /// Who wrote what: facts by their number.
     log: Vec<(u64, Arc<Fact>, u64)>,
-    pub(super) processes: Vec<Process>,
+    pub(super) holders: Vec<Holder>,
     /// Who opened it last, and how the run ended since.
     epoch: u64,
     outcome: Option<Outcome>,
@@ -61,16 +61,16 @@ impl World {
         *self.case.steps.iter().find(|s| s.id == id.as_str()).expect("a step of the case")
     }
 
-    /// What was sent to a register before `process` began to watch it does not arrive any more, nor is it sent any more.
-    pub(super) fn window_over(&mut self, process: usize, ids: &[StepId], register: usize) {
-        self.net.retain(|m| m.register != register || (m.process == process && m.watch && m.step == ids[0]));
+    /// What was sent to a register before `holder` began to watch it does not arrive any more, nor is it sent any more.
+    pub(super) fn window_over(&mut self, holder: usize, ids: &[StepId], register: usize) {
+        self.net.retain(|m| m.register != register || (m.holder == holder && m.watch && m.step == ids[0]));
         let case = self.case;
         let on_it = |f: &Flight| {
             f.at == At::Announced
                 && f.steps().iter().any(|id| case.steps.iter().any(|s| s.id == id.as_str() && s.register == register))
         };
-        for (at, other) in self.processes.iter_mut().enumerate() {
-            if at != process && other.flights.iter().any(on_it) {
+        for (at, other) in self.holders.iter_mut().enumerate() {
+            if at != holder && other.flights.iter().any(on_it) {
                 other.flights.clear();
                 other.over = true;
             }
@@ -84,7 +84,7 @@ impl World {
         net.sort();
         net.hash(&mut hasher);
         self.log.iter().for_each(|(epoch, _, fact)| (epoch, fact).hash(&mut hasher));
-        self.processes.iter().for_each(|p| (p.seen, p.over, &p.flights).hash(&mut hasher));
+        self.holders.iter().for_each(|p| (p.seen, p.over, &p.flights).hash(&mut hasher));
         hasher.finish()
     }
 }
@@ -113,14 +113,14 @@ type Bad = (String, Vec<String>);
 impl Checker {
     pub(super) fn new(case: Case, shapes: Vec<Shape>, policy: OnFailure, takeovers: usize) -> Self {
         let state = Arc::new(World0::state());
-        let process = Process { state, seen: 0, flights: Vec::new(), over: false };
+        let holder = Holder { state, seen: 0, flights: Vec::new(), over: false };
         let begin = World {
             case,
             whole: std::env::var("MODELSWAP_INTERLEAVE").is_ok_and(|v| v == "full"),
             values: [0, 0],
             net: Vec::new(),
             log: Vec::new(),
-            processes: vec![process],
+            holders: vec![holder],
             epoch: 1,
             outcome: None,
         };
@@ -201,20 +201,20 @@ impl Checker {
         for at in 0..world.net.len() {
             next.extend(arrives(world, at));
         }
-        for process in 0..world.processes.len() {
-            for flight in 0..world.processes[process].flights.len() {
-                self.fly(world, process, flight, &mut next);
+        for holder in 0..world.holders.len() {
+            for flight in 0..world.holders[holder].flights.len() {
+                self.fly(world, holder, flight, &mut next);
             }
         }
         let done = matches!(world.outcome, Some(Outcome::RolledBack { .. }));
-        if world.processes.len() <= self.takeovers && !done {
+        if world.holders.len() <= self.takeovers && !done {
             let mut then = world.clone();
             then.epoch += 1;
             let (state, seen) = (Arc::new(World0::state()), then.log.len());
-            let mut process = Process { state, seen, flights: Vec::new(), over: false };
-            then.log.iter().for_each(|(_, fact, _)| fold(&mut process.state, fact));
-            then.processes.push(process);
-            let at = then.processes.len() - 1;
+            let mut holder = Holder { state, seen, flights: Vec::new(), over: false };
+            then.log.iter().for_each(|(_, fact, _)| fold(&mut holder.state, fact));
+            then.holders.push(holder);
+            let at = then.holders.len() - 1;
             let opened = Fact::Opened { purpose: Purpose::Rollback, reason: Some("a test".to_owned()) };
             let on_drift = OnDrift::default();
             let why = "asked".to_owned();
@@ -226,10 +226,10 @@ impl Checker {
         next
     }
 
-    /// What the moves under way of a process can do next.
-    fn fly(&self, world: &World, process: usize, at: usize, next: &mut Vec<(String, World)>) {
-        let flight = &world.processes[process].flights[at];
-        let who = format!("{} {:?} {:?}", process + 1, flight.next, flight.at);
+    /// What the moves under way of a holder can do next.
+    fn fly(&self, world: &World, holder: usize, at: usize, next: &mut Vec<(String, World)>) {
+        let flight = &world.holders[holder].flights[at];
+        let who = format!("{} {:?} {:?}", holder + 1, flight.next, flight.at);
         let ticks = match &flight.next {
             Move::Observe { what, detail } => {
                 vec![Tick::Append(Fact::Observed { what: what.clone(), detail: detail.clone().into() }, None)]
@@ -242,29 +242,29 @@ impl Checker {
                 )]
             }
             Move::Finish(outcome) => vec![Tick::Append(Fact::Finished { outcome: outcome.clone() }, None)],
-            _ => ticks(world, process, flight),
+            _ => ticks(world, holder, flight),
         };
         for tick in ticks {
             let (label, mut then, on, fact) = match tick {
                 Tick::Append(fact, on) => (format!("{who}: appends {fact:?}"), world.clone(), on, Some(fact)),
                 Tick::Change(what, then, on) => (format!("{who}: {what}"), *then, on, None),
             };
-            let flights = &mut then.processes[process].flights;
+            let flights = &mut then.holders[holder].flights;
             flights.remove(at);
             flights.extend(on);
             flights.sort_by_key(Flight::steps);
-            if fact.is_some_and(|fact| !append(&mut then, process, fact)) {
+            if fact.is_some_and(|fact| !append(&mut then, holder, fact)) {
                 next.push((format!("{label}, and is displaced"), then));
                 continue;
             }
-            self.decide(&mut then, process);
+            self.decide(&mut then, holder);
             next.push((label, then));
         }
     }
 
-    /// A process decides by what it has seen.
-    fn decide(&self, world: &mut World, process: usize) {
-        let own = &mut world.processes[process];
+    /// A holder decides by what it has seen.
+    fn decide(&self, world: &mut World, holder: usize) {
+        let own = &mut world.holders[holder];
         if own.over {
             return;
         }
@@ -297,35 +297,35 @@ fn arrives(world: &World, at: usize) -> Option<(String, World)> {
     // The first to arrive is answered; whether the sender hears it is another matter.
     copy.answer = copy.answer.or(Some(takes));
     // It is gone when nobody waits for its answer any more.
-    let waits = world.processes[message.process]
+    let waits = world.holders[message.holder]
         .flights
         .iter()
         .any(|f| f.n == message.n && matches!(f.at, At::Sent(_)) && f.steps().first() == Some(&message.step));
     if copy.copies == 0 && !waits {
         then.net.remove(at);
     }
-    let Message { process, step, n, from, to, .. } = message;
-    Some((format!("request {n} of {} for {step} ({from} to {to}) arrives", process + 1), then))
+    let Message { holder, step, n, from, to, .. } = message;
+    Some((format!("request {n} of {} for {step} ({from} to {to}) arrives", holder + 1), then))
 }
 
 fn fold(state: &mut Arc<RunState>, fact: &Fact) {
     Arc::make_mut(state).fold(Timestamp::UNIX_EPOCH, fact);
 }
 
-/// Appends by the rules of the writer; whether the process still has the run in hand.
-fn append(world: &mut World, process: usize, fact: Fact) -> bool {
-    let own = process as u64 + 1;
-    let news: Vec<_> = world.log[world.processes[process].seen..].to_vec();
+/// Appends by the rules of the writer; whether the holder still has the run in hand.
+fn append(world: &mut World, holder: usize, fact: Fact) -> bool {
+    let own = holder as u64 + 1;
+    let news: Vec<_> = world.log[world.holders[holder].seen..].to_vec();
     let taken = news.iter().any(|(epoch, other, _)| displaces(other, *epoch, own, own > 1));
     if taken {
-        world.processes[process].over = true;
-        world.processes[process].flights.clear();
+        world.holders[holder].over = true;
+        world.holders[holder].flights.clear();
         return false;
     }
     match &fact {
         Fact::Finished { outcome } => {
             world.outcome = Some(outcome.clone());
-            world.processes[process].over = true;
+            world.holders[holder].over = true;
         }
         Fact::Opened { .. } => world.outcome = None,
         _ => {}
@@ -335,7 +335,7 @@ fn append(world: &mut World, process: usize, fact: Fact) -> bool {
     format!("{fact:?}").hash(&mut hasher);
     world.log.push((own, Arc::new(fact.clone()), hasher.finish()));
     let seen = world.log.len();
-    let one = &mut world.processes[process];
+    let one = &mut world.holders[holder];
     news.iter().for_each(|(_, other, _)| fold(&mut one.state, other));
     fold(&mut one.state, &fact);
     one.seen = seen;
