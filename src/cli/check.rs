@@ -76,7 +76,7 @@ impl Check {
         desk.show(&format!("{sign} {environment}   {says}   ({with})"));
         let exit = if holds { Exit::Done } else { Exit::DidNotHold };
         desk.result(&json!({
-            "type": "checked", "version": 1, "environment": environment, "holds": holds, "says": says, "gates": asked, "exit": exit.code(),
+            "type": "checked", "environment": environment, "holds": holds, "says": says, "gates": asked, "exit": exit.code(),
         }));
         Ok(exit)
     }

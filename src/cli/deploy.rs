@@ -1,6 +1,7 @@
 //! `modelswap deploy PLAN`: reach the plan's release.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -147,7 +148,7 @@ impl Deploy {
         {
             let names: Vec<_> = graph.nodes.iter().map(|n| n.shape.id.as_str()).collect();
             return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`"))
-                .detail(format!("it has: {}", names.join(", "))));
+                .detail(format!("it has: {}; nothing was done", names.join(", "))));
         }
         if !self.yes && desk.interactive {
             ask(&resolved)?;
@@ -238,14 +239,18 @@ pub(super) fn not_compiled(file: &PlanFile, errors: &[PlanError]) -> Failure {
 
 pub(super) fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
     let (service, at) = (&file.plan.service, &desk.state_option);
+    let what = format!("run {} of {service} by {} is unfinished; nothing was done", run.run, run.began.1);
+    let unfinished = |why: String| Failure::new(Exit::Held, what.clone()).detail(why);
     let why = match &run.outcome {
         Some(Outcome::Held { why, .. }) => format!("it is held: {why}"),
+        Some(Outcome::RolledBack { to: Some(step), .. }) => {
+            let back = format!("modelswap rollback {service}{at}");
+            return unfinished(format!("it was rolled back to `{step}`, which stays")).hint(back);
+        }
         Some(_) => "its rollback is incomplete".to_owned(),
         None => "its process ended before its end".to_owned(),
     };
-    Failure::new(Exit::Held, format!("run {} of {service} by {} is unfinished; nothing was done", run.run, run.began.1))
-        .detail(why)
-        .hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
+    unfinished(why).hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
 }
 
 /// `on_failure: ask`, with somebody there to be asked.
@@ -266,7 +271,7 @@ async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failu
 }
 
 /// While A of the run before still runs as the way back, there is no room for the next release in its place.
-fn refuse_unfinalized(runs: &[RunState], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
+fn refuse_unfinalized(runs: &[Arc<RunState>], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
     let Some(last) = runs.last() else { return Ok(()) };
     let pending = last.outcome == Some(Outcome::Deployed)
         && last.goal == Goal::Deployed

@@ -92,9 +92,15 @@ impl Desk {
         Ok(Box::new(CrashingStore::new(store, point)))
     }
 
+    /// The services that have a journal here. A directory that may not be read is not an empty one.
+    pub(super) fn known(&self) -> Result<Vec<ServiceName>, Failure> {
+        Local::is_readable(&self.state).map_err(|e| self.cannot_keep(&e))?;
+        Ok(Local::services(&self.state))
+    }
+
     /// The service that is meant: the one that is named, or the only one there is.
     pub(super) fn service(&self, named: Option<&str>) -> Result<ServiceName, Failure> {
-        let known = Local::services(&self.state);
+        let known = self.known()?;
         let list = || known.iter().map(ServiceName::to_string).collect::<Vec<_>>().join(", ");
         let at = self.state.display();
         if let Some(named) = named {
@@ -123,7 +129,7 @@ impl Desk {
 
     /// The service that is named, or all there are; none at all is a mistake in `--state`.
     pub(super) fn services(&self, named: Option<&str>) -> Result<Vec<ServiceName>, Failure> {
-        let known = Local::services(&self.state);
+        let known = self.known()?;
         if named.is_none() && known.len() > 1 { Ok(known) } else { Ok(vec![self.service(named)?]) }
     }
 

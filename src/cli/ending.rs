@@ -92,10 +92,14 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
             desk.tell(&format!("back: {back}"));
         }
         // A run that moved no traffic has given none back either.
-        Outcome::RolledBack { why } if !moves_traffic(carry) => {
+        Outcome::RolledBack { why, to: Some(step) } => {
+            desk.tell(&format!("what came after `{step}` is undone, verified ({why})"));
+            desk.tell(&format!("`{step}` and what came before it stay; back to the beginning: {back}"));
+        }
+        Outcome::RolledBack { why, .. } if !moves_traffic(carry) => {
             desk.tell(&format!("everything is as it was before the run, verified ({why})"))
         }
-        Outcome::RolledBack { why } => desk.tell(&format!("all traffic is on {live} again, verified ({why})")),
+        Outcome::RolledBack { why, .. } => desk.tell(&format!("all traffic is on {live} again, verified ({why})")),
         Outcome::RollbackIncomplete { left, traffic_restored, .. } => {
             let traffic =
                 if *traffic_restored { format!("traffic is on {live}") } else { "traffic was NOT restored".to_owned() };
@@ -111,7 +115,7 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
         }
     }
     let mut object = json!({
-        "type": "finished", "version": crate::report::jsonl::VERSION, "service": service, "run": state.run,
+        "type": "finished", "service": service, "run": state.run,
         "exit": exit.code(), "live": live, "next": next, "witness": seen,
     });
     if let (Some(object), Ok(Value::Object(fields))) = (object.as_object_mut(), serde_json::to_value(outcome)) {

@@ -50,7 +50,7 @@ impl Events {
 
     /// The records of the run that is meant, oldest first.
     async fn records(&self, desk: &Desk) -> Result<Vec<Record>, Failure> {
-        let known = Local::services(&desk.state);
+        let known = desk.known()?;
         let mut runs = Vec::new();
         for service in &known {
             let records = load(service, desk).await?;

@@ -61,7 +61,7 @@ fn tell(service: &ServiceName, log: &Log, desk: &Desk) {
             run.began.1
         ));
         desk.result(&json!({
-            "type": "run", "version": 1, "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
+            "type": "run", "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
             "from": from, "to": to, "model": model, "revision": revision, "plan": run.started.plan_name, "digest": run.started.digest,
             "end": end, "outcome": run.outcome,
         }));
@@ -75,7 +75,10 @@ pub(super) fn end(run: &RunState, log: &Log) -> String {
     match (&run.outcome, &run.interrupted) {
         (Some(Outcome::Deployed), _) => "deployed".to_owned(),
         (Some(Outcome::Finalized), _) => "finalized".to_owned(),
-        (Some(Outcome::RolledBack { why }), _) => format!("rolled back ({why})"),
+        (Some(Outcome::RolledBack { why, to: None }), _) => format!("rolled back ({why})"),
+        (Some(Outcome::RolledBack { why, to: Some(step) }), _) => {
+            format!("rolled back to `{step}`, which stays ({why})")
+        }
         (Some(Outcome::RollbackIncomplete { traffic_restored: true, left, .. }), _) => {
             format!("rollback incomplete: traffic is restored, {} left", left.len())
         }

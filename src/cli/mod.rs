@@ -30,6 +30,7 @@ mod situation;
 mod standing;
 mod status;
 mod stop;
+mod untouched;
 mod validate;
 mod verify;
 mod witness;
@@ -74,7 +75,7 @@ enum Verb {
     Verify(verify::Verify),
     /// Drain and stop an environment that no router sends traffic to
     Stop(stop::Stop),
-    /// Write a first plan, commented, from an existing listener if one is named
+    /// Write a first plan, commented, from an existing listener or record if one is named
     Init(init::Init),
     /// The whole story on loopback, with no account: A serves, clients send, B takes over, nothing is lost; then back
     Demo(demo::Demo),

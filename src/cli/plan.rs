@@ -11,6 +11,7 @@ use super::desk::Desk;
 use super::opening::PlanFile;
 use super::preview::{Preview, Row, Subject, lengths, preview};
 use super::situation::{self, Situation};
+use super::untouched::{Untouched, untouched};
 use super::{Exit, Failure, backends};
 use crate::ids::{EnvironmentName, RouterName};
 use crate::journal::store::Store;
@@ -59,12 +60,11 @@ impl Plan {
                 "{} serves {} already ({evidence}); a deploy would do nothing",
                 situation.live, file.plan.release.model
             ));
-            desk.result(
-                &json!({ "type": "preview", "version": 1, "changes": false, "live": situation.live, "exit": 0 }),
-            );
+            desk.result(&json!({ "type": "preview", "changes": false, "live": situation.live, "exit": 0 }));
             return Ok(Exit::Done);
         }
         let traps = situation::traps(&opened, &situation).await?;
+        let untouched = untouched(&opened).await?;
         let (live, next, was) = (situation.live.clone(), situation.next.clone(), situation.was.clone());
         let (host, base) = (desk.actor.host.clone(), file.base.clone());
         let resolved = Resolved { plan: file.plan.clone(), live, next, was, host, base };
@@ -82,6 +82,7 @@ impl Plan {
             ready: &ready,
             situation: &situation,
             traps: &traps,
+            untouched: &untouched,
             preview: &preview,
             digest: &digest,
         };
@@ -113,6 +114,7 @@ struct Told<'a> {
     ready: &'a Backends,
     situation: &'a Situation,
     traps: &'a [(RouterName, Trap)],
+    untouched: &'a [Untouched],
     preview: &'a Preview,
     digest: &'a str,
 }
@@ -190,6 +192,11 @@ impl Told<'_> {
     }
 
     fn rest(&self, desk: &Desk) {
+        for place in self.untouched {
+            for line in wrap(&place.says(), 120) {
+                desk.show(&line);
+            }
+        }
         if let Some((text, _)) = self.cost(desk) {
             desk.show(&format!("cost      {text}"));
         }
@@ -260,10 +267,11 @@ impl Told<'_> {
         let registers: serde_json::Map<_, _> =
             self.situation.values.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         json!({
-            "type": "preview", "version": 1, "changes": true, "service": self.resolved.plan.service, "from": self.resolved.live, "to": self.resolved.next,
+            "type": "preview", "changes": true, "service": self.resolved.plan.service, "from": self.resolved.live, "to": self.resolved.next,
             "was": self.resolved.was, "release": self.resolved.plan.release, "registers": registers, "steps": rows.collect::<Vec<_>>(),
             "deploy_ends": self.preview.ends, "deploy_ends_is_known": self.preview.ends_is_known, "overlap_cost": self.cost(desk).and_then(|(_, sum)| sum),
             "traps": self.traps.iter().map(|(router, trap)| json!({ "router": router, "trap": trap })).collect::<Vec<_>>(),
+            "untouched": self.untouched.iter().map(Untouched::json).collect::<Vec<_>>(),
             "warnings": self.file.warnings.iter().map(|f| serde_json::to_value(f).unwrap_or_default()).collect::<Vec<_>>(),
             "digest": self.digest,
         })

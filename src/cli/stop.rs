@@ -183,7 +183,7 @@ async fn go_on_with_rollback(store: Box<dyn Store>, log: Log, past: &Past, desk:
     let journal = Journal::open(store, log, service, run, desk.actor.clone(), purpose, now).await;
     let mut journal = journal.map_err(|e| ending::not_ours(&e, desk))?;
     let why = format!("{} asked to stop what was kept", desk.actor);
-    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true };
+    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, to: None };
     journal.append(turn, now).await.map_err(|e| ending::not_ours(&e, desk))?;
     let carry = Carry { resolved: &past.resolved, backends: &past.backends, graph: &past.graph, until: None };
     ending::carry(journal, &carry, desk).await

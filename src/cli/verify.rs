@@ -68,7 +68,7 @@ impl Verify {
         }
         let exit = if watched.iter().all(Watched::holds) { Exit::Done } else { Exit::DidNotHold };
         desk.result(&json!({
-            "type": "propagation", "version": 1, "exit": exit.code(),
+            "type": "propagation", "exit": exit.code(),
             "routers": watched.iter().map(|w| json!({ "router": w.name, "holds": w.router.show(&w.live), "round": w.round })).collect::<Vec<_>>(),
         }));
         Ok(exit)

@@ -1,5 +1,7 @@
 //! A service's log: all its records, as the runs that they make up.
 
+use std::sync::Arc;
+
 use super::actor::Actor;
 use super::fact::Fact;
 use super::record::{self, Record};
@@ -9,8 +11,8 @@ use crate::ids::{RunId, ServiceName};
 /// All that is known of a service.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
-    /// Oldest first.
-    pub runs: Vec<RunState>,
+    /// Oldest first. Shared, because every move looks at its run: a state that nobody looks at is folded in place.
+    pub runs: Vec<Arc<RunState>>,
     /// Place and hash of the newest record; what the next one builds on.
     pub head: Head,
     service: Option<ServiceName>,
@@ -78,8 +80,8 @@ impl Log {
         }
         // Nothing is taken in before all of it is known to be right: a refused record is not there.
         match self.runs.iter_mut().rev().find(|run| run.run == record.run) {
-            Some(run) => run.fold(record.at, &record.fact),
-            None => self.runs.push(RunState::begin(record).map_err(|why| BadLog::Unreadable { seq, why })?),
+            Some(run) => Arc::make_mut(run).fold(record.at, &record.fact),
+            None => self.runs.push(Arc::new(RunState::begin(record).map_err(|why| BadLog::Unreadable { seq, why })?)),
         }
         self.head = Head { seq, hash: record::digest(payload), epoch: record.epoch };
         if !matches!(record.fact, Fact::Asked { .. }) {
@@ -92,7 +94,7 @@ impl Log {
 
     /// The newest run.
     pub fn newest(&self) -> Option<&RunState> {
-        self.runs.last()
+        self.runs.last().map(Arc::as_ref)
     }
 
     /// Whose log it is; none for an empty one that was not made for a service.
@@ -103,11 +105,12 @@ impl Log {
     /// The run that some process may be working on: opened and neither finished nor interrupted.
     pub fn newest_open(&self) -> Option<&RunState> {
         let open = |run: &&RunState| run.outcome.is_none() && run.interrupted.is_none();
-        self.touched.as_ref().and_then(|id| self.runs.iter().find(|run| run.run == *id)).filter(open)
+        let touched = self.touched.as_ref().and_then(|id| self.runs.iter().find(|run| run.run == *id));
+        touched.map(Arc::as_ref).filter(open)
     }
 
     /// The newest run that changed something which is still changed.
     pub fn newest_with_effects(&self) -> Option<&RunState> {
-        self.runs.iter().rev().find(|run| run.has_effects())
+        self.runs.iter().rev().find(|run| run.has_effects()).map(Arc::as_ref)
     }
 }

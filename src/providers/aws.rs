@@ -60,6 +60,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// attempts of two seconds.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The call that says whose credentials these are.
+const WHOSE: &str = "sts GetCallerIdentity";
+
 impl AwsClients {
     /// Clients for `access`; nothing is opened or read yet.
     pub fn new(access: AwsAccess) -> Self {
@@ -153,20 +156,29 @@ impl AwsClients {
             .timeout_config(write_timeouts())
     }
 
+    /// The account of these credentials.
+    pub async fn account(&self) -> Result<String, ProviderError> {
+        let answer = aws_sdk_sts::Client::new(self.config().await?).get_caller_identity().send().await;
+        let identity = answer.map_err(|e| read_error(WHOSE, &e))?;
+        Ok(identity.account().unwrap_or("none").to_owned())
+    }
+
+    /// The region that is in force, if anybody says one.
+    pub async fn known_region(&self) -> Option<String> {
+        self.region().await.ok().map(|region| region.to_string())
+    }
+
     /// That these credentials belong to the account that the plan names. Asked once.
     pub async fn check_account(&self) -> Result<(), ProviderError> {
         let Some(wanted) = &self.access.account else { return Ok(()) };
         self.account
             .get_or_try_init(|| async {
-                let call = "sts GetCallerIdentity";
-                let answer = aws_sdk_sts::Client::new(self.config().await?).get_caller_identity().send().await;
-                let identity = answer.map_err(|e| read_error(call, &e))?;
-                let found = identity.account().unwrap_or("none");
-                if found == wanted {
+                let found = self.account().await?;
+                if found == *wanted {
                     return Ok(());
                 }
                 let why = format!("the plan is for account {wanted}, these credentials are for {found}");
-                Err(ProviderError::Rejected { call: call.to_owned(), why })
+                Err(ProviderError::Rejected { call: WHOSE.to_owned(), why })
             })
             .await
             .copied()

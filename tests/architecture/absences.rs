@@ -33,9 +33,8 @@ const ABSENCES: &[Absence] = &[
         words: &["tokio::time::sleep", "thread::sleep"],
         only_in: &[
             "clock.rs",
-            "cli/desk.rs",    // another process is waited for in real time
-            "cli/lab/up.rs",  // the same
-            "cli/witness.rs", // counts are taken by real time
+            "cli/desk.rs",   // another process is waited for in real time
+            "cli/lab/up.rs", // the same
         ],
         why: "waiting goes by the clock that is handed in",
     },

@@ -81,7 +81,7 @@ pub(crate) fn every_kind() -> Vec<Fact> {
         attempt("b", false),
         Fact::Failed { step: step("b"), failure: failure.clone() },
         Fact::Asked { ask: Ask::Approve { step: None }, by: "eve@desk".to_owned() },
-        Fact::Unwinding { why: "b failed".to_owned(), unproven: false, keep: true, asked: false },
+        Fact::Unwinding { why: "b failed".to_owned(), unproven: false, keep: true, asked: false, to: None },
         attempt("b", true),
         Fact::UndoFailed { step: step("b"), failure },
         attempt("a", true),

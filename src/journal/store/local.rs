@@ -48,6 +48,22 @@ impl Local {
         Self { service: service.clone(), directory, journal, known, made: false, dead: None }
     }
 
+    /// Whether it can be seen what is below `state`. One that is not there yet has nothing in it, which can be seen.
+    ///
+    /// # Errors
+    /// What the system says, where it cannot.
+    pub fn is_readable(state: &Path) -> Result<(), StoreError> {
+        match std::fs::read_dir(state) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::Io {
+                doing: "cannot read the state directory",
+                place: state.display().to_string(),
+                full: false,
+                why: e.to_string(),
+            }),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// The services that have a log below `state`.
     pub fn services(state: &Path) -> Vec<ServiceName> {
         let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
