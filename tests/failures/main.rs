@@ -29,11 +29,18 @@ mod twice;
 use rig::Pace;
 
 /// Fast: times of the plan do not matter here, only the order of things.
-pub(crate) const PACE: Pace = Pace { time: 240, load_s: 5 };
+pub(crate) const PACE: Pace = Pace { time: 160, load_s: 5 };
 
 /// Every plan that is shown to anybody and has a world.
-const PLANS: [&str; 6] =
-    ["demo", "alb-blue-green", "route53-blue-green", "route53-weighted", "alb-and-route53", "single-host"];
+const PLANS: [&str; 7] = [
+    "demo",
+    "alb-blue-green",
+    "route53-blue-green",
+    "route53-weighted",
+    "route53-alias",
+    "alb-and-route53",
+    "single-host",
+];
 
 /// Whether every cell is done.
 pub(crate) fn full() -> bool {
