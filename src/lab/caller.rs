@@ -6,11 +6,14 @@ use std::sync::OnceLock;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// How often the kernel's table is read before a caller is taken to be gone.
+const LOOKS: u32 = 5;
+
 /// The other end of a connection, looked up when somebody first asks.
 #[derive(Debug)]
 pub struct Caller {
     peer: SocketAddr,
-    pid: OnceLock<Option<u32>>,
+    pid: OnceLock<u32>,
 }
 
 impl Caller {
@@ -21,7 +24,12 @@ impl Caller {
 
     /// Its process; none where the kernel does not tell (only Linux does here) or it is gone already.
     pub fn pid(&self) -> Option<u32> {
-        *self.pid.get_or_init(|| owner(&inode(&std::fs::read_to_string("/proc/net/tcp").ok()?, self.peer)?))
+        if let Some(pid) = self.pid.get() {
+            return Some(*pid);
+        }
+        // The table is read while others change it, so a line may be missed.
+        let look = |_| owner(&inode(&std::fs::read_to_string("/proc/net/tcp").ok()?, self.peer)?);
+        (0..LOOKS).find_map(look).map(|pid| *self.pid.get_or_init(|| pid))
     }
 
     /// Ends it as the kernel's out-of-memory killer would, and says whether that could be done.

@@ -136,6 +136,12 @@ impl AwsClients {
         Ok(loader.credentials_provider(credentials.build().await).load().await)
     }
 
+    /// A write has one attempt, so it may have all the time. What a call overrides it overrides whole, so all limits stand here.
+    fn write_timeouts(&self) -> TimeoutConfig {
+        let whole = self.real(CALL_TIMEOUT).max(2 * self.real(ATTEMPT_TIMEOUT));
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(whole).build()
+    }
+
     /// What `patience` really is: the deployer's waits shrink with the world's, but not below what a busy machine needs.
     fn real(&self, patience: Duration) -> Duration {
         match self.access.scale {
@@ -165,11 +171,11 @@ impl AwsClients {
     }
 
     /// For each write to Route 53: a retry that nobody wrote down is a write that nobody can account for.
-    pub fn route53_once() -> aws_sdk_route53::config::Builder {
+    pub fn route53_once(&self) -> aws_sdk_route53::config::Builder {
         aws_sdk_route53::config::Builder::default()
             .interceptor(fresh::Fresh::now())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(write_timeouts())
+            .timeout_config(self.write_timeouts())
     }
 
     /// Load balancers. Reads are retried by the SDK; a write takes [`once`](Self::elbv2_once).
@@ -180,11 +186,11 @@ impl AwsClients {
     }
 
     /// For each write to load balancers.
-    pub fn elbv2_once() -> aws_sdk_elasticloadbalancingv2::config::Builder {
+    pub fn elbv2_once(&self) -> aws_sdk_elasticloadbalancingv2::config::Builder {
         aws_sdk_elasticloadbalancingv2::config::Builder::default()
             .interceptor(fresh::Fresh::now())
             .retry_config(RetryConfig::disabled())
-            .timeout_config(write_timeouts())
+            .timeout_config(self.write_timeouts())
     }
 
     /// The account of these credentials.
@@ -214,9 +220,4 @@ impl AwsClients {
             .await
             .copied()
     }
-}
-
-/// A write has one attempt, so it may have all the time.
-fn write_timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().disable_operation_attempt_timeout().build()
 }

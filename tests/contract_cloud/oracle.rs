@@ -4,8 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
+use modelswap::journal::record::frame;
+use modelswap::lab::oracle::exclusive::Exclusive;
+use modelswap::lab::oracle::way_back::WayBack;
+use modelswap::lab::oracle::write_ahead::WriteAhead;
 use modelswap::lab::oracle::{Call, OnMutation};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::dns::{Create, Delete, Upsert, balancer, change, live, set, weighted};
 use crate::elb::{forward, modify};
@@ -220,4 +224,61 @@ async fn a_target_that_is_deregistered_while_its_group_gets_traffic_is_found_eve
     lab.desk.edit(json!({ "set_health": health })).await;
     w.elb.deregister_targets().target_group_arn(w.group("blue")).targets(target(GREEN)).send().await.unwrap();
     assert_eq!(lab.desk.broken().await, ["way-back"]);
+}
+
+/// A state directory with a journal of these facts: epoch, process and fact.
+fn journal(facts: &[(u64, u32, Value)]) -> tempfile::TempDir {
+    let state = tempfile::tempdir().unwrap();
+    std::fs::create_dir(state.path().join("chat")).unwrap();
+    let line = |(epoch, pid, fact): &(u64, u32, Value)| {
+        let record = json!({ "run": "R", "epoch": epoch, "actor": { "pid": pid }, "fact": fact });
+        frame(&serde_json::to_vec(&record).unwrap())
+    };
+    std::fs::write(state.path().join("chat/journal"), facts.iter().map(line).collect::<Vec<_>>().concat()).unwrap();
+    state
+}
+
+/// What the oracle finds when this process swaps the records of `m`, with this journal on the disk.
+async fn found_with(facts: &[(u64, u32, Value)]) -> Vec<String> {
+    let (lab, state) = (Lab::start().await, journal(facts));
+    lab.oracle.watch(Arc::new(WriteAhead::new(state.path().to_owned())));
+    lab.oracle.watch(Arc::new(Exclusive::new(state.path().to_owned())));
+    let w = &lab.world;
+    change(w, &[(Create, set(&w.name("m"), "TXT", 60, &["\"a\""]))]).await.unwrap();
+    lab.desk.broken().await
+}
+
+#[tokio::test]
+async fn whose_call_it_is_is_known_so_a_displaced_holder_that_begins_something_is_found() {
+    let (me, other) = (std::process::id(), 1);
+    let attempt = |epoch, pid| (epoch, pid, json!({ "fact": "attempt", "step": "s", "n": 1, "undo": false }));
+    let opened = |epoch, pid| (epoch, pid, json!({ "fact": "opened" }));
+    let prepared = (1, me, json!({ "fact": "prepared", "step": "s", "key": "route53 w.example.com m.w.example.com" }));
+    let run = |more: &[(u64, u32, Value)]| [&[opened(1, me), prepared.clone()][..], more].concat();
+    let none: [&str; 0] = [];
+    assert_eq!(found_with(&run(&[attempt(1, me)])).await, none, "announced, and nobody else is there");
+    assert_eq!(found_with(&run(&[])).await, ["write-ahead"], "not announced");
+    assert_eq!(found_with(&run(&[attempt(1, me), opened(2, other)])).await, none, "sent before the other came");
+    assert_eq!(found_with(&run(&[opened(2, other), attempt(1, me)])).await, ["exclusive"], "begun after it");
+    assert_eq!(found_with(&run(&[opened(2, other)])).await, ["write-ahead", "exclusive"], "neither");
+}
+
+#[tokio::test]
+async fn what_is_destroyed_before_the_way_back_is_verified_is_found() {
+    let undo = json!({ "fact": "attempt", "step": "s", "n": 1, "undo": true });
+    let undone = json!({ "fact": "undone", "step": "s", "evidence": "read back" });
+    let prepared = json!({
+        "fact": "prepared", "step": "s", "key": "alb app/front/1/2 default action", "before": { "a": 1 }, "want": { "b": 1 },
+    });
+    for (facts, found) in [
+        (vec![(1, 1, prepared.clone()), (1, 1, undo.clone())], vec!["way-back"]),
+        (vec![(1, 1, prepared), (1, 1, undo), (1, 1, undone)], vec![]),
+    ] {
+        let (lab, state) = (Lab::start().await, journal(&facts));
+        lab.oracle.watch(Arc::new(WayBack::new(state.path().to_owned())));
+        let w = &lab.world;
+        let green = TargetDescription::builder().id(GREEN).port(8000).build();
+        w.elb.deregister_targets().target_group_arn(w.group("green")).targets(green).send().await.unwrap();
+        assert_eq!(lab.desk.broken().await, found);
+    }
 }

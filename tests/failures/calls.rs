@@ -108,7 +108,7 @@ async fn suite_d_every_call_survives_every_fault() {
             cases.push(case(name, survives(command, (op, nth, kind), Arc::clone(&reference))));
         }
     }
-    cells::suite("D", part(cases, 11)).await;
+    cells::suite("D", part(cases, 19)).await;
 }
 
 /// Each write with each fault of writes; of reads, which are polled, the first and the middle call of each operation.

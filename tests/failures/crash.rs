@@ -52,7 +52,7 @@ async fn suite_a_a_crash_at_each_point_of_each_step_is_harmless() {
             }
         }
     }
-    cells::suite("A", part(cases, 3)).await;
+    cells::suite("A", part(cases, 5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +71,7 @@ async fn suite_b_from_each_crash_each_way_on_leads_to_its_end() {
         }
     }
     // Each point has three ways: a step of an odd number takes them in turn.
-    cells::suite("B", part(cases, 17)).await;
+    cells::suite("B", part(cases, 23)).await;
 }
 
 async fn dies(plan: &'static str, phase: Phase, point: Point, then: Then, reference: Arc<Undisturbed>) -> Cell {

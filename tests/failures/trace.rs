@@ -1,5 +1,7 @@
 //! What undisturbed commands write and call: where they can be disturbed.
 
+use std::path::{Path, PathBuf};
+
 use serde_json::Value;
 
 use crate::PACE;
@@ -110,7 +112,58 @@ impl Undisturbed {
 
 /// A new world of `plans/NAME.yaml` for a cell.
 pub(crate) async fn up(plan: &str) -> World {
-    World::up(&rig::plan(plan), PACE).await.with_short_times().await
+    World::up(&unattended(plan), PACE).await.with_short_times().await
+}
+
+/// The plan, without the steps that wait for a person (that what was said stays said is for the journal's own suite), and with
+/// patience for every step: a machine that is busy with other worlds is no failure of a model.
+fn unattended(name: &str) -> PathBuf {
+    let plan = rig::plan(name);
+    let text = std::fs::read_to_string(&plan).expect("a plan can be read");
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("unattended-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).expect("a directory");
+    let copy = directory.join(format!("{name}.yaml"));
+    if !copy.exists() {
+        for beside in std::fs::read_dir(plan.parent().expect("it is in plans/")).expect("it can be listed") {
+            let beside = beside.expect("an entry").path();
+            if beside.extension().is_none_or(|e| e != "yaml") {
+                let name = beside.file_name().expect("a file");
+                std::fs::copy(&beside, directory.join(name)).expect("it can be copied");
+            }
+        }
+        let lines: Vec<_> = text.lines().filter_map(patient).collect();
+        // Another cell may read it already: never half of it.
+        let beside = tempfile::NamedTempFile::new_in(&directory).expect("a file");
+        std::fs::write(beside.path(), lines.join("\n") + "\n").expect("a plan can be written");
+        beside.persist(&copy).expect("a plan can be written");
+    }
+    copy
+}
+
+/// Kinds of step that are given up on after a while.
+const HURRIED: [&str; 9] =
+    ["lower_ttl", "restore_ttl", "provision", "attach", "check", "swap", "verify", "drain", "teardown"];
+
+/// A line of a plan, with patience where it is a step; none, where it waits for a person.
+fn patient(line: &str) -> Option<String> {
+    let step = line.trim_start_matches([' ', '-', '{']);
+    let column = line.len() - step.len();
+    let kind = step.split(':').next().unwrap_or_default();
+    let is_step = line.trim_start().starts_with('-') && step.len() > kind.len();
+    if is_step && kind == "approve" {
+        return None;
+    }
+    if !is_step || !(HURRIED.contains(&kind) || kind == "bake") {
+        return Some(line.to_owned());
+    }
+    match line.split_once("within: ") {
+        Some((before, after)) => {
+            let rest = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+            Some(format!("{before}within: 12h{rest}"))
+        }
+        None if line.trim_start().starts_with("- {") => Some(line.replacen("- {", "- {within: 12h, ", 1)),
+        None => Some(format!("{line}\n{}within: 12h", " ".repeat(column))),
+    }
 }
 
 /// Does what `phase` is about, and says what it wrote and called.

@@ -35,7 +35,7 @@ async fn suite_c_a_second_crash_inside_the_recovery_is_harmless_too() {
             }
         }
     }
-    cells::suite("C", part(cases, 13)).await;
+    cells::suite("C", part(cases, 17)).await;
 }
 
 /// The second points that a recovery from the first surely passes.

@@ -12,7 +12,7 @@ const KEY: &str = "MODELSWAP_TEST_BROKEN";
 const NAME: &str = "broken::what_was_acknowledged_outlives_each_write_and_each_sync_that_fails";
 
 /// The system calls that fail, how, and at how many of them at least that must have been done.
-const FAILURES: [(&str, &str, usize); 2] = [("write,pwrite64", "ENOSPC", 5), ("fsync,fdatasync", "EIO", 8)];
+const FAILURES: [(&str, &str, usize); 2] = [("write,pwrite64", "ENOSPC", 5), ("fsync,fdatasync", "EIO", 6)];
 
 #[test]
 fn what_was_acknowledged_outlives_each_write_and_each_sync_that_fails() {

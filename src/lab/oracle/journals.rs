@@ -73,16 +73,18 @@ pub(super) fn newest_run(records: &[Value]) -> impl Iterator<Item = &Value> + Cl
 }
 
 /// The epoch in which a process has the newest run in hand: its own newest one. The newest of all, of a process that wrote none.
+/// None, of a caller that nobody knows: a request of a process that died meanwhile is of whatever epoch it was sent in.
 pub(super) fn epoch_of(records: &[Value], caller: Option<u32>) -> Option<u64> {
-    let written_by = |record: &&Value| caller.is_some() && record["actor"]["pid"].as_u64() == caller.map(u64::from);
+    let written_by = |record: &&Value| record["actor"]["pid"].as_u64() == caller.map(u64::from);
     // What others ask of a run they write under the epoch of its holder.
     let acts = |record: &&Value| record["fact"]["fact"] != "asked";
+    caller?;
     let own = newest_run(records).filter(acts).filter(written_by).last();
     own.or(records.last()).and_then(|record| record["epoch"].as_u64())
 }
 
 /// Steps with an attempt of the caller's epoch and no outcome yet, and the register that each named when it was prepared.
-/// What a holder before announced, another may not rely on: it announces its own.
+/// What a holder before announced, another may not rely on: it announces its own. Where the caller is not known, those of any epoch.
 pub(super) fn open_attempts(records: &[Value], caller: Option<u32>) -> Vec<(String, Option<String>)> {
     let epoch = epoch_of(records, caller);
     let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
@@ -90,13 +92,16 @@ pub(super) fn open_attempts(records: &[Value], caller: Option<u32>) -> Vec<(Stri
     for record in newest_run(records) {
         let fact = &record["fact"];
         let Some(step) = fact["step"].as_str() else { continue };
-        let own = record["epoch"].as_u64() == epoch;
+        let own = epoch.is_none() || record["epoch"].as_u64() == epoch;
         match fact["fact"].as_str() {
             Some("prepared") => {
                 keys.extend(fact["key"].as_str().map(|key| (step, key)));
             }
             Some("attempt") if own => open.push(step),
-            Some("applied" | "failed" | "undo_failed" | "verified" | "undone") if own => open.retain(|s| *s != step),
+            // The outcome of another holder's attempt says nothing of a request that is still on its way.
+            Some("applied" | "failed" | "undo_failed" | "verified" | "undone") if record["epoch"].as_u64() == epoch => {
+                open.retain(|s| *s != step);
+            }
             Some(_) | None => {}
         }
     }

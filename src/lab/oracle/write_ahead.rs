@@ -60,7 +60,7 @@ mod tests {
             params: params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             outcome: None,
             fault: None,
-            caller: None,
+            caller: Some(1),
         }
     }
 
@@ -102,6 +102,9 @@ mod tests {
         facts.push((1, json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
         facts.push((2, json!({"fact": "opened", "purpose": "resume"})));
         assert_eq!(found(&facts, &modify), 1);
+        let of_nobody_known = Call { caller: None, ..modify };
+        assert_eq!(found(&facts, &of_nobody_known), 0, "sent by a process that is gone, when it was announced");
+        assert_eq!(found(&swap_of_rule(), &of_nobody_known), 1, "nobody ever announced it");
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Route53 {
             .hosted_zone_id(self.zone_id().await?)
             .change_batch(batch.build().map_err(bug)?)
             .customize()
-            .config_override(AwsClients::route53_once())
+            .config_override(self.clients.route53_once())
             .send()
             .await
             .map_err(|e| write_error(&call, &e))?;

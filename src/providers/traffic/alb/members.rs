@@ -80,7 +80,7 @@ impl Register for Members {
                 client.register_targets().target_group_arn(&self.group).set_targets(Some(describe(come.into_iter())));
             request
                 .customize()
-                .config_override(AwsClients::elbv2_once())
+                .config_override(self.clients.elbv2_once())
                 .send()
                 .await
                 .map_err(|e| write_error(&call, &e))?;
@@ -91,7 +91,7 @@ impl Register for Members {
                 client.deregister_targets().target_group_arn(&self.group).set_targets(Some(describe(gone.into_iter())));
             request
                 .customize()
-                .config_override(AwsClients::elbv2_once())
+                .config_override(self.clients.elbv2_once())
                 .send()
                 .await
                 .map_err(|e| write_error(&call, &e))?;

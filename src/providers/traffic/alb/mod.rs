@@ -87,7 +87,7 @@ impl Alb {
                 let request = client.modify_listener().listener_arn(&self.listener).set_default_actions(Some(actions));
                 request
                     .customize()
-                    .config_override(AwsClients::elbv2_once())
+                    .config_override(self.clients.elbv2_once())
                     .send()
                     .await
                     .map(drop)
@@ -98,7 +98,7 @@ impl Alb {
                 let request = client.modify_rule().rule_arn(self.rule_arn().await?).set_actions(Some(actions));
                 request
                     .customize()
-                    .config_override(AwsClients::elbv2_once())
+                    .config_override(self.clients.elbv2_once())
                     .send()
                     .await
                     .map(drop)
