@@ -323,3 +323,6 @@ fn failure(error: &StepError) -> Failure {
     };
     Failure { kind, why: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;
