@@ -231,7 +231,7 @@ async fn nothing_is_stopped_before_the_clients_of_a_whole_group_are_gone() {
     let desk = Desk::new();
     assert_eq!(desk.drive(&graph, desk.journal(Purpose::Deploy).await).await.0, deployed());
     let mut journal = desk.journal(Purpose::Rollback).await;
-    let turn = Fact::Unwinding { why: "asked".to_owned(), unproven: false, keep: false, asked: true };
+    let turn = Fact::Unwinding { why: "asked".to_owned(), unproven: false, keep: false, asked: true, to: None };
     journal.append(turn, desk.clock.now()).await.unwrap();
     let began = desk.clock.0.elapsed();
     let (end, state) = desk.drive(&graph, journal).await;

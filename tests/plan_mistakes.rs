@@ -58,7 +58,7 @@ shows! {
     teardown_too_early: with("  - provision: next\n", "  - provision: next\n  - teardown: previous\n");
     a_variable_that_does_not_exist: with("${var.revision}", "${var.revsion}");
     a_secret_in_a_header: with("every: 500ms}", "every: 500ms, headers: {Authorization: \"Bearer sk-12345\"}}");
-    a_missing_word_in_a_state_url: with("service: chat", "service: chat\nstate: s3://ops-state/modelswap");
+    a_missing_word_in_a_state_url: with("service: chat", "service: chat\nstate: s3:///modelswap");
     many_mistakes_at_once: with("grace: 2m", "graec: 2m")
         .replace("floor: 2", "floor: two")
         .replace("gates: [golden, answers]", "gates: [goldne]")

@@ -63,6 +63,16 @@ fn what_is_no_plan_at_all_gives_one_finding() {
     }
 }
 
+/// A bomb on one line is not printed; where it is, is.
+#[test]
+fn what_is_shown_of_a_text_fits_on_a_screen_and_names_the_place() {
+    let said = |text: &str| parse("x.yaml", text, &Vars::none()).unwrap_err()[0].rendered(false, 100);
+    let bomb = said(&format!("version: 1\nservice: {}", "[".repeat(20_000)));
+    assert!(bomb.len() < 1_000 && bomb.contains("at x.yaml:2:"), "{} bytes: {:.1000}", bomb.len(), bomb);
+    let circle = said("version: 1\nservice: &s\n  x: *s\n");
+    assert!(circle.contains("no end") && circle.contains("x: *s"), "{circle}");
+}
+
 #[test]
 fn ten_thousand_steps_are_read_and_more_than_twenty_thousand_refused() {
     let steps = |n: usize| {

@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 /// Options that every verb has.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Common {
-    /// Directory that keeps the journals [default: what the plan says, else .modelswap]
-    #[arg(long, global = true, value_name = "DIR", env = "MODELSWAP_STATE")]
-    pub(super) state: Option<PathBuf>,
+    /// Where the journals are kept: a directory, s3://BUCKET/PREFIX, gs://…, az://… [default: what the plan says, else
+    /// .modelswap]
+    #[arg(long, global = true, value_name = "PLACE", env = "MODELSWAP_STATE")]
+    pub(super) state: Option<String>,
     /// What goes to stdout: nothing but results for people, or one JSON object a line
     #[arg(long, global = true, value_enum, default_value_t = Output::Human)]
     pub(super) output: Output,

@@ -19,7 +19,7 @@ use crate::journal::writer::ask;
 pub(super) struct Approve {
     /// The service; needed when the state directory holds several
     service: Option<String>,
-    /// Let only this step pass [default: every `approve` step of the run]
+    /// The `approve` step that may pass [default: those that wait now, else the next one]
     #[arg(long, value_name = "STEP")]
     step: Option<StepId>,
 }
@@ -34,7 +34,7 @@ pub(super) struct Abort {
 impl Approve {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
-        let service = desk.service(self.service.as_deref())?;
+        let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
         let (at, run) = (&desk.state_option, unfinished(&log, &service, &desk)?);
         let past = recall(run, &desk)?;
@@ -59,16 +59,26 @@ impl Approve {
                 approvals.first().map_or("STEP", |id| id.as_str())
             )));
         }
-        let step = self.step.clone();
-        let what = step.as_ref().map_or_else(|| names.clone(), StepId::to_string);
+        let steps = self.step.clone().map_or_else(|| meant(run, &approvals), |step| vec![step]);
+        if steps.is_empty() {
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("every `approve` step of run {} has passed already ({names}); nothing was done", run.run),
+            )
+            .hint(format!("modelswap status {service}{at}   shows what it waits for")));
+        }
+        let what = steps.iter().map(|step| format!("`{step}`")).collect::<Vec<_>>().join(", ");
         let (id, alive, holder) =
             (run.run.clone(), alive(&log), log.holder.as_ref().map(ToString::to_string).unwrap_or_default());
-        put(store, log, &service, Ask::Approve { step }, &desk).await?;
-        desk.tell(&format!("approved `{what}` in run {id}, as {}", desk.actor));
+        let asks = steps.iter().map(|step| Ask::Approve { step: Some(step.clone()) }).collect();
+        put(store, log, &service, asks, &desk).await?;
+        desk.tell(&format!("approved {what} in run {id}, as {}", desk.actor));
         if alive == Alive::No {
             desk.tell(&format!("nobody is at work on it: {holder} is gone. Go on: modelswap resume {service}{at}"));
         }
-        desk.result(&json!({ "type": "asked", "ask": "approve", "run": id, "by": desk.actor.to_string(), "exit": 0 }));
+        desk.result(&json!({
+            "type": "asked", "ask": "approve", "steps": steps, "run": id, "by": desk.actor.to_string(), "exit": 0,
+        }));
         Ok(Exit::Done)
     }
 }
@@ -76,7 +86,7 @@ impl Approve {
 impl Abort {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let desk = Desk::new(common, None)?;
-        let service = desk.service(self.service.as_deref())?;
+        let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
         let at = &desk.state_option;
         let next = format!("go on: modelswap resume {service}{at}   go back: modelswap rollback {service}{at}");
@@ -89,12 +99,20 @@ impl Abort {
             return Ok(Exit::Done);
         };
         let holder = log.holder.as_ref().map(ToString::to_string).unwrap_or_default();
-        put(store, log, &service, Ask::Abort, &desk).await?;
+        put(store, log, &service, vec![Ask::Abort], &desk).await?;
         desk.tell(&format!("asked run {run} to stop and hold; {holder} lands what is under way, then exits 4"));
         desk.tell(&next);
         desk.result(&json!({ "type": "asked", "ask": "abort", "run": run, "by": desk.actor.to_string(), "exit": 0 }));
         Ok(Exit::Done)
     }
+}
+
+/// What a yes without a name means: the steps that wait for one now, else the next that will. Never one further on, which
+/// nobody has seen yet.
+fn meant(run: &RunState, approvals: &[&StepId]) -> Vec<StepId> {
+    let open = || approvals.iter().filter(|id| run.step(id).verified.is_none() && run.step(id).undone.is_none());
+    let waits: Vec<StepId> = open().filter(|id| run.step(id).prepared.is_some()).map(|id| (*id).clone()).collect();
+    if waits.is_empty() { open().take(1).map(|id| (*id).clone()).collect() } else { waits }
 }
 
 /// The run that somebody can still be asked about.
@@ -111,17 +129,14 @@ fn unfinished<'l>(log: &'l Log, service: &ServiceName, desk: &Desk) -> Result<&'
 
 /// Whether whoever holds the service is still there.
 pub(super) fn alive(log: &Log) -> Alive {
-    match (log.newest_open(), &log.holder) {
-        (Some(_), Some(holder)) => holder.alive(),
-        (None, _) | (_, None) => Alive::No,
-    }
+    log.alive()
 }
 
 async fn put(
     mut store: Box<dyn crate::journal::store::Store>,
     mut log: Log,
     service: &ServiceName,
-    what: Ask,
+    asks: Vec<Ask>,
     desk: &Desk,
 ) -> Result<(), Failure> {
     let run = log
@@ -129,7 +144,12 @@ async fn put(
         .or_else(|| log.newest())
         .map(|run| run.run.clone())
         .expect("BUG: a run was found in this log");
-    let fact = Fact::Asked { ask: what, by: desk.actor.to_string() };
-    let asked = ask(store.as_mut(), &mut log, service, &run, &desk.actor, fact, desk.clock.now()).await;
-    asked.map_err(|e| ending::not_ours(&e, desk))
+    for what in asks {
+        let fact = Fact::Asked { ask: what, by: desk.actor.to_string() };
+        let asked = ask(store.as_mut(), &mut log, service, &run, &desk.actor, fact, desk.clock.now()).await;
+        asked.map_err(|e| ending::not_ours(&e, desk))?;
+        // What was just written is what the next one follows.
+        log = store.load().await.map_err(|e| desk.cannot_keep(&e))?.0;
+    }
+    Ok(())
 }

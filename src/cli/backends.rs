@@ -26,6 +26,7 @@ pub(super) fn open(plan: &Plan, desk: &Desk) -> Backends {
         region: plan.aws.as_ref().map(|aws| aws.region.clone()),
         profile: plan.aws.as_ref().and_then(|aws| aws.profile.clone()),
         endpoint: desk.world.as_ref().map(|world| world.cloud.clone()),
+        scale: desk.world.as_ref().map(|world| world.scale),
     };
     let clients = Arc::new(AwsClients::new(access));
     let routers: BTreeMap<_, _> =

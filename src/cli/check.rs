@@ -38,7 +38,7 @@ pub(super) struct Check {
 impl Check {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        let desk = Desk::new(common, file.plan.state.as_ref())?;
         let resolved = self.resolve(&file, &desk).await?;
         let role = Role(self.environment.clone());
         let environment = resolved.environment(&role).map_err(|why| Self::unknown(&file, &why))?;
@@ -76,7 +76,7 @@ impl Check {
         desk.show(&format!("{sign} {environment}   {says}   ({with})"));
         let exit = if holds { Exit::Done } else { Exit::DidNotHold };
         desk.result(&json!({
-            "type": "checked", "version": 1, "environment": environment, "holds": holds, "says": says, "gates": asked, "exit": exit.code(),
+            "type": "checked", "environment": environment, "holds": holds, "says": says, "gates": asked, "exit": exit.code(),
         }));
         Ok(exit)
     }

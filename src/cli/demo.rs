@@ -80,19 +80,19 @@ impl Demo {
         let common = Common { world: Some(path.to_owned()), ..common.clone() };
         let deployed = deploy::Deploy::of(plan.to_owned(), self.yes).run(&common).await?;
         let mut outcome = "deployed";
-        pause(Duration::from_secs(3)).await;
+        heard(pause(Duration::from_secs(3))).await?;
         tell_counts(&loads);
-        let back = self.yes || ask_back();
+        let back = self.yes || heard(ask_back()).await?;
         let mut exit = deployed;
         if back && deployed == Exit::Done {
             exit = rollback::Rollback::of("chat").run(&common).await?;
             outcome = if exit == Exit::Done { "rolled_back" } else { "rollback_incomplete" };
-            pause(Duration::from_secs(3)).await;
+            heard(pause(Duration::from_secs(3))).await?;
         }
         let began = Instant::now();
         let ends = loads.into_iter().map(|(_, load)| tokio::time::timeout(STREAMS_END_WITHIN, load.stop()));
         let mut total = LoadReport::default();
-        for report in futures_util::future::join_all(ends).await {
+        for report in heard(futures_util::future::join_all(ends)).await? {
             let report = report.map_err(|_| {
                 Failure::new(Exit::Bug, format!("streams did not end within {} s", began.elapsed().as_secs()))
             })?;
@@ -101,7 +101,7 @@ impl Demo {
         let lost = total.lost + total.streams_cut;
         if common.output == Output::Json {
             crate::report::jsonl::say(&json!({
-                "type": "demo_finished", "version": 1, "swap": format!("{:?}", self.swap).to_lowercase(),
+                "type": "demo_finished", "swap": format!("{:?}", self.swap).to_lowercase(),
                 "sent": total.sent, "answered": total.answered, "lost": total.lost,
                 "streams": { "begun": total.streams_begun, "finished": total.streams_finished, "cut": total.streams_cut, "seconds": 12 },
                 "longest_gap_ms": total.gap_ms_max, "by_model": total.by_model, "why_lost": total.why_lost, "outcome": outcome,
@@ -158,10 +158,26 @@ fn tell_counts(loads: &[(&'static str, Load)]) {
     }
 }
 
-fn ask_back() -> bool {
+async fn ask_back() -> bool {
     use std::io::IsTerminal;
-    let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-    terminal && dialoguer::Confirm::new().with_prompt("roll it back?").default(true).interact().unwrap_or(false)
+    if !(std::io::stdin().is_terminal() && std::io::stderr().is_terminal()) {
+        return false;
+    }
+    let ask = || dialoguer::Confirm::new().with_prompt("roll it back?").default(true).interact().unwrap_or(false);
+    tokio::task::spawn_blocking(ask).await.unwrap_or(false)
+}
+
+/// Does `work`, and hears Ctrl-C meanwhile: once a deploy has listened for it, nobody else in this process does.
+async fn heard<T>(work: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::select! {
+        biased;
+        _ = tokio::signal::ctrl_c() => {
+            // Below the question that was not answered.
+            tell("");
+            Err(Failure::new(Exit::Held, "interrupted; the demo's world is gone, and nothing is left running"))
+        }
+        done = work => Ok(done),
+    }
 }
 
 fn add(total: &mut LoadReport, one: &LoadReport) {

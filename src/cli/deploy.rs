@@ -1,17 +1,19 @@
 //! `modelswap deploy PLAN`: reach the plan's release.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::args::{Common, VarArgs};
+use super::commands::Allowed;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::opening::PlanFile;
 use super::resume::resume_run;
 use super::situation::{self, Situation};
-use super::{Exit, Failure, backends, rollback};
+use super::{Exit, Failure, backends, claims, rollback};
 use crate::ids::{RunId, StepId};
 use crate::journal::fact::{Fact, Outcome, Purpose, RunStarted};
 use crate::journal::log::Log;
@@ -97,7 +99,9 @@ impl Deploy {
         if let Some(policy) = self.on_failure {
             file.plan.on_failure = policy.into();
         }
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        let mut desk = Desk::new(common, file.plan.state.as_ref())?;
+        // What the plan at hand has may run, whatever a journal says.
+        desk.allowed = Allowed::OfPlan(Box::new(file.plan.clone()), file.base.clone());
         desk.refuse_unshared_state(&file.plan)?;
         let (store, log) = self.free_log(&file, &desk).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
@@ -147,8 +151,9 @@ impl Deploy {
         {
             let names: Vec<_> = graph.nodes.iter().map(|n| n.shape.id.as_str()).collect();
             return Err(Failure::new(Exit::Usage, format!("the plan has no step `{until}`"))
-                .detail(format!("it has: {}", names.join(", "))));
+                .detail(format!("it has: {}; nothing was done", names.join(", "))));
         }
+        claims::check(&file.plan, &ready, &desk).await?;
         if !self.yes && desk.interactive {
             ask(&resolved)?;
         }
@@ -238,14 +243,18 @@ pub(super) fn not_compiled(file: &PlanFile, errors: &[PlanError]) -> Failure {
 
 pub(super) fn unfinished_run(run: &RunState, desk: &Desk, file: &PlanFile) -> Failure {
     let (service, at) = (&file.plan.service, &desk.state_option);
+    let what = format!("run {} of {service} by {} is unfinished; nothing was done", run.run, run.began.1);
+    let unfinished = |why: String| Failure::new(Exit::Held, what.clone()).detail(why);
     let why = match &run.outcome {
         Some(Outcome::Held { why, .. }) => format!("it is held: {why}"),
+        Some(Outcome::RolledBack { to: Some(step), .. }) => {
+            let back = format!("modelswap rollback {service}{at}");
+            return unfinished(format!("it was rolled back to `{step}`, which stays")).hint(back);
+        }
         Some(_) => "its rollback is incomplete".to_owned(),
         None => "its process ended before its end".to_owned(),
     };
-    Failure::new(Exit::Held, format!("run {} of {service} by {} is unfinished; nothing was done", run.run, run.began.1))
-        .detail(why)
-        .hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
+    unfinished(why).hint(format!("modelswap resume {service}{at}   or   modelswap rollback {service}{at}"))
 }
 
 /// `on_failure: ask`, with somebody there to be asked.
@@ -255,7 +264,7 @@ async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failu
     match chosen {
         Ok(1) => rollback::Rollback::of(service).run(common).await,
         Ok(2) => {
-            let (store, log) = desk.log(&desk.service(Some(service))?).await?;
+            let (store, log) = desk.log(&desk.service(Some(service)).await?).await?;
             match log.newest().map(|run| run.run.clone()) {
                 Some(run) => resume_run(store, log, run, desk).await,
                 None => Ok(Exit::Held),
@@ -266,7 +275,7 @@ async fn held(service: &str, common: &Common, desk: &Desk) -> Result<Exit, Failu
 }
 
 /// While A of the run before still runs as the way back, there is no room for the next release in its place.
-fn refuse_unfinalized(runs: &[RunState], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
+fn refuse_unfinalized(runs: &[Arc<RunState>], file: &PlanFile, desk: &Desk) -> Result<(), Failure> {
     let Some(last) = runs.last() else { return Ok(()) };
     let pending = last.outcome == Some(Outcome::Deployed)
         && last.goal == Goal::Deployed

@@ -5,20 +5,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::args::{Common, Output};
+use super::commands::Allowed;
 use super::failure::colour;
+use super::keeping::local_of;
+use super::place::Place;
 use super::{Exit, Failure};
 use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::ids::ServiceName;
 use crate::journal::actor::Actor;
-use crate::journal::log::Log;
-use crate::journal::store::local::Local;
-use crate::journal::store::{Store, StoreError};
-use crate::lab::crash::{self, CrashPoint, CrashingStore};
+use crate::journal::store::StoreError;
+use crate::plan::model::State;
 use crate::report::{self, Reporter};
 use crate::world::WorldFile;
 
 /// Where journals are kept when nobody says.
 const STATE_DEFAULT: &str = ".modelswap";
+
+/// The name of the host that this one passes for in the loopback world.
+const LAB_HOST: &str = "MODELSWAP_LAB_HOST";
 
 /// Everything around a verb that is not its plan.
 #[derive(Debug)]
@@ -27,7 +31,18 @@ pub(super) struct Desk {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) actor: Actor,
     pub(super) world: Option<WorldFile>,
-    pub(super) state: PathBuf,
+    /// Where the journals are kept.
+    pub(super) place: Place,
+    /// Where each record is written down a second time, if the plan says so.
+    pub(super) mirror: Option<Place>,
+    /// What this host keeps for itself.
+    pub(super) local: PathBuf,
+    /// Whether others than this host write the journal.
+    pub(super) shared: bool,
+    /// Why the place of the journals is not used, when it is not.
+    pub(super) unfenced: Option<String>,
+    /// Which recorded commands may run.
+    pub(super) allowed: Allowed,
     /// How `--state` must be repeated in a command that a person is told to type; empty when it need not be.
     pub(super) state_option: String,
     pub(super) interactive: bool,
@@ -36,8 +51,8 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// Sits down. `planned` is the plan's own state directory, where there is a plan.
-    pub(super) fn new(common: &Common, planned: Option<&str>) -> Result<Self, Failure> {
+    /// Sits down. `planned` is what the plan says about the state, where there is a plan.
+    pub(super) fn new(common: &Common, planned: Option<&State>) -> Result<Self, Failure> {
         let world = common.world.as_deref().map(WorldFile::read).transpose();
         let world = world.map_err(|why| Failure::new(Exit::Usage, why).hint("start one with `modelswap lab up`"))?;
         let clock: Arc<dyn Clock> = match &world {
@@ -46,15 +61,23 @@ impl Desk {
         };
         // A rehearsal never mixes with the real thing: the world keeps its own state.
         let beside_world = common.world.as_ref().map(|file| file.with_extension("state"));
-        let said = common.state.clone().or(beside_world).or_else(|| planned.map(PathBuf::from));
-        let state = said.clone().unwrap_or_else(|| PathBuf::from(STATE_DEFAULT));
-        let mut state_option = String::new();
-        if let Some(world) = &common.world {
-            state_option = format!(" --world {}", world.display());
+        let place = |text: &str| {
+            let bad =
+                |why| Failure::new(Exit::Usage, format!("`{text}` is no place for journals: {why}; nothing was done"));
+            text.parse::<Place>().map_err(bad)
+        };
+        let typed = common.state.as_deref().map(place).transpose()?;
+        let planned = planned.filter(|_| typed.is_none() && world.is_none());
+        let mirror = planned.and_then(State::mirror).map(place).transpose()?;
+        let said = typed.clone().or(planned.map(|state| place(state.at())).transpose()?);
+        let mut state_option =
+            common.world.as_ref().map(|file| format!(" --world {}", file.display())).unwrap_or_default();
+        if let Some(said) = &said {
+            state_option = format!("{state_option} --state {}", said.typed());
         }
-        if let Some(said) = common.state.as_ref().or(said.as_ref().filter(|_| common.world.is_none())) {
-            state_option = format!("{state_option} --state {}", said.display());
-        }
+        let beside = beside_world.clone().map(Place::Directory);
+        let place = said.or(beside).unwrap_or_else(|| Place::Directory(PathBuf::from(STATE_DEFAULT)));
+        let local = local_of(&place, beside_world.as_deref(), STATE_DEFAULT);
         let ci = std::env::var_os("CI").is_some_and(|v| !v.is_empty());
         let terminal = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         let user = ["USER", "LOGNAME"]
@@ -65,71 +88,24 @@ impl Desk {
             let of = |name| std::env::var(name).unwrap_or_default();
             format!("{}/{}/actions/runs/{id}", of("GITHUB_SERVER_URL"), of("GITHUB_REPOSITORY"))
         });
+        let here = Actor::here(user, ci_url.or_else(|| std::env::var("CI_JOB_URL").ok()));
+        // In the loopback world a machine can pass for another one. Nowhere else: there the variable is not even read.
+        let host = world.as_ref().and_then(|_| std::env::var(LAB_HOST).ok()).unwrap_or_else(|| here.host.clone());
         Ok(Self {
-            actor: Actor::here(user, ci_url.or_else(|| std::env::var("CI_JOB_URL").ok())),
+            actor: Actor { host, ..here },
             interactive: terminal && !ci && !common.non_interactive && common.output == Output::Human,
             common: common.clone(),
             clock,
             world,
-            state,
+            shared: matches!(place, Place::Bucket(_)),
+            unfenced: None,
+            allowed: Allowed::OwnJournal,
+            place,
+            mirror,
+            local,
             state_option,
             ci,
         })
-    }
-
-    /// The log of a service and the place that keeps it.
-    pub(super) async fn log(&self, service: &ServiceName) -> Result<(Box<dyn Store>, Log), Failure> {
-        let mut store = Local::new(&self.state, service);
-        let (log, _) = store.load().await.map_err(|e| self.cannot_keep(&e))?;
-        Ok((self.with_crash(Box::new(store))?, log))
-    }
-
-    /// In the loopback world a crash can be ordered. Nowhere else: there the variable is not even read.
-    fn with_crash(&self, store: Box<dyn Store>) -> Result<Box<dyn Store>, Failure> {
-        let ordered = self.world.as_ref().and_then(|_| std::env::var(crash::VARIABLE).ok());
-        let Some(ordered) = ordered else { return Ok(store) };
-        let point: CrashPoint = ordered.parse().map_err(|why: String| Failure::new(Exit::Usage, why))?;
-        Ok(Box::new(CrashingStore::new(store, point)))
-    }
-
-    /// The service that is meant: the one that is named, or the only one there is.
-    pub(super) fn service(&self, named: Option<&str>) -> Result<ServiceName, Failure> {
-        let known = Local::services(&self.state);
-        let list = || known.iter().map(ServiceName::to_string).collect::<Vec<_>>().join(", ");
-        let at = self.state.display();
-        if let Some(named) = named {
-            let wanted = ServiceName::new(named).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
-            return if known.contains(&wanted) {
-                Ok(wanted)
-            } else {
-                let failure = Failure::new(Exit::Usage, format!("there is no journal of `{wanted}` in {at}"));
-                Err(failure
-                    .detail(if known.is_empty() {
-                        "it holds none at all".to_owned()
-                    } else {
-                        format!("it holds: {}", list())
-                    })
-                    .hint("name the right state directory with --state DIR or MODELSWAP_STATE"))
-            };
-        }
-        match known.as_slice() {
-            [one] => Ok(one.clone()),
-            [] => Err(Failure::new(Exit::Usage, format!("there is no journal in {at}"))
-                .hint("name the state directory with --state DIR or MODELSWAP_STATE")),
-            _ => Err(Failure::new(Exit::Usage, format!("{at} holds the journals of several services: {}", list()))
-                .hint("name the service that is meant")),
-        }
-    }
-
-    /// The service that is named, or all there are; none at all is a mistake in `--state`.
-    pub(super) fn services(&self, named: Option<&str>) -> Result<Vec<ServiceName>, Failure> {
-        let known = Local::services(&self.state);
-        if named.is_none() && known.len() > 1 { Ok(known) } else { Ok(vec![self.service(named)?]) }
-    }
-
-    /// Where a service's files on this host are kept, beside its journal.
-    pub(super) fn directory(&self, service: &ServiceName) -> PathBuf {
-        self.state.join(service.as_str())
     }
 
     /// Who tells what happens.
@@ -150,7 +126,7 @@ impl Desk {
     pub(super) fn around(&self, service: &ServiceName) -> report::Around {
         report::Around {
             by: self.actor.to_string(),
-            place: self.state.display().to_string(),
+            place: self.place.to_string(),
             back: format!("modelswap rollback {service}{}", self.state_option),
             lab: self.world.is_some(),
         }
@@ -163,10 +139,30 @@ impl Desk {
             StoreError::Damaged { .. } | StoreError::Bad { .. } => failure
                 .detail("nothing was changed, and nothing will be on the word of a damaged journal")
                 .hint(format!("modelswap history --verify{}   shows how far it can be trusted", self.state_option)),
+            StoreError::Moved { to, .. } => {
+                failure.detail("nothing was changed").hint(format!("type it again with --state {to}"))
+            }
+            StoreError::Apart { mirror, .. } => self.apart(failure, mirror),
+            StoreError::Unfit { .. } => failure
+                .detail("nothing was changed")
+                .hint("use a store that honours `If-None-Match` and `If-Match`, or a directory: --state DIR"),
             StoreError::Io { .. } | StoreError::Dead { .. } => {
                 failure.detail("nothing was changed").hint("give it a directory of yours with room: --state DIR")
             }
         }
+    }
+}
+
+impl Desk {
+    /// The journal and its copy on this host went different ways; a person must look at both.
+    fn apart(&self, failure: Failure, mirror: &str) -> Failure {
+        let copy = self.mirror_of(&self.place);
+        let (copy, at) = (copy.display(), &self.state_option);
+        failure
+            .detail("either somebody worked from the mirror while the place was down, or the place lost records; nothing was changed")
+            .detail(format!("what the mirror says: modelswap history --state {copy}"))
+            .detail(format!("if the mirror is right and goes further: modelswap state move {copy} {}", self.place.typed()))
+            .hint(format!("if the place is right, set the mirror aside: mv {copy} {copy}.aside, then modelswap status{at}   ({mirror})"))
     }
 }
 
@@ -206,7 +202,7 @@ impl Desk {
         }
         Err(Failure::new(Exit::Usage, "under CI the journal must be kept where a rollback from elsewhere finds it")
             .detail(format!("{STATE_DEFAULT} in this job's directory is gone when the job is; nothing was done"))
-            .hint("name a directory that outlives the job: --state DIR, MODELSWAP_STATE, or `state:` in the plan"))
+            .hint("name a place that outlives the job, --state s3://BUCKET/PREFIX or --state DIR, MODELSWAP_STATE, or `state:` in the plan"))
     }
 
     /// The commands that bring traffic back, where a CI system shows them: before the first effect, not after.

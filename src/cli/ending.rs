@@ -26,7 +26,8 @@ pub(super) struct Carry<'a> {
 }
 
 /// Drives the run to an end and says what is true then.
-pub(super) async fn carry(journal: Journal, carry: &Carry<'_>, desk: &Desk) -> Result<Exit, Failure> {
+pub(super) async fn carry(mut journal: Journal, carry: &Carry<'_>, desk: &Desk) -> Result<Exit, Failure> {
+    let claimed = super::claims::Claimed::take(&mut journal, carry, desk).await?;
     let cancel = Cancel::default();
     let signals = tokio::spawn(hear(cancel.clone()));
     let witness = super::witness::Watching::start(carry.resolved, carry.backends, desk).await;
@@ -44,6 +45,10 @@ pub(super) async fn carry(journal: Journal, carry: &Carry<'_>, desk: &Desk) -> R
         None => None,
     };
     let state = drive.journal.into_inner().state().clone();
+    // What is held may still be changed back; its claims stay.
+    if let Some(claimed) = claimed.filter(|_| matches!(&end, Ok(End::Finished(_))) && !state.is_unfinished()) {
+        claimed.release().await;
+    }
     match end {
         Ok(End::Finished(outcome)) => Ok(finished(&outcome, &state, carry, seen.as_ref(), desk)),
         Ok(End::Interrupted { by }) => Err(interrupted(&by, carry, desk)),
@@ -92,10 +97,14 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
             desk.tell(&format!("back: {back}"));
         }
         // A run that moved no traffic has given none back either.
-        Outcome::RolledBack { why } if !moves_traffic(carry) => {
+        Outcome::RolledBack { why, to: Some(step) } => {
+            desk.tell(&format!("what came after `{step}` is undone, verified ({why})"));
+            desk.tell(&format!("`{step}` and what came before it stay; back to the beginning: {back}"));
+        }
+        Outcome::RolledBack { why, .. } if !moves_traffic(carry) => {
             desk.tell(&format!("everything is as it was before the run, verified ({why})"))
         }
-        Outcome::RolledBack { why } => desk.tell(&format!("all traffic is on {live} again, verified ({why})")),
+        Outcome::RolledBack { why, .. } => desk.tell(&format!("all traffic is on {live} again, verified ({why})")),
         Outcome::RollbackIncomplete { left, traffic_restored, .. } => {
             let traffic =
                 if *traffic_restored { format!("traffic is on {live}") } else { "traffic was NOT restored".to_owned() };
@@ -111,7 +120,7 @@ fn finished(outcome: &Outcome, state: &RunState, carry: &Carry<'_>, seen: Option
         }
     }
     let mut object = json!({
-        "type": "finished", "version": crate::report::jsonl::VERSION, "service": service, "run": state.run,
+        "type": "finished", "service": service, "run": state.run,
         "exit": exit.code(), "live": live, "next": next, "witness": seen,
     });
     if let (Some(object), Ok(Value::Object(fields))) = (object.as_object_mut(), serde_json::to_value(outcome)) {

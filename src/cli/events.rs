@@ -9,8 +9,6 @@ use super::{Exit, Failure};
 use crate::ids::ServiceName;
 use crate::journal::record::Record;
 use crate::journal::state::RunState;
-use crate::journal::store::Store;
-use crate::journal::store::local::Local;
 use crate::report::Reporter;
 use crate::report::jsonl::JsonLines;
 use crate::report::words::line;
@@ -25,7 +23,7 @@ pub(super) struct Events {
 
 impl Events {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
+        let desk = Desk::new(common, None)?.or_mirror().await?;
         let records = self.records(&desk).await?;
         let mut state: Option<RunState> = None;
         let mut json = JsonLines;
@@ -50,7 +48,7 @@ impl Events {
 
     /// The records of the run that is meant, oldest first.
     async fn records(&self, desk: &Desk) -> Result<Vec<Record>, Failure> {
-        let known = Local::services(&desk.state);
+        let known = desk.known().await?;
         let mut runs = Vec::new();
         for service in &known {
             let records = load(service, desk).await?;
@@ -61,10 +59,8 @@ impl Events {
             runs.extend(records.last().map(|r| r.run.to_string()));
         }
         if let Some(what) = self.what.as_deref().filter(|what| !known.iter().any(|s| s.as_str() == *what)) {
-            let failure = Failure::new(
-                Exit::Usage,
-                format!("there is no run and no service `{what}` in {}", desk.state.display()),
-            );
+            let failure =
+                Failure::new(Exit::Usage, format!("there is no run and no service `{what}` in {}", desk.place));
             return Err(match runs.as_slice() {
                 [] => failure
                     .detail("it holds no journal at all")
@@ -74,14 +70,14 @@ impl Events {
                     .hint(format!("modelswap history{}   lists all", desk.state_option)),
             });
         }
-        let records = load(&desk.service(self.what.as_deref())?, desk).await?;
+        let records = load(&desk.service(self.what.as_deref()).await?, desk).await?;
         let newest = records.iter().map(|r| r.run.clone()).max();
         Ok(records.into_iter().filter(|r| Some(&r.run) == newest.as_ref()).collect())
     }
 }
 
 async fn load(service: &ServiceName, desk: &Desk) -> Result<Vec<Record>, Failure> {
-    let loaded = Local::new(&desk.state, service).load().await;
+    let loaded = desk.records(service).await;
     let (_, records) = loaded.map_err(|e| desk.cannot_keep(&e))?;
     Ok(records.into_iter().map(|(record, _)| record).collect())
 }

@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::args::Common;
+use super::commands::CommandArgs;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::past::recall;
@@ -23,12 +24,15 @@ pub(super) struct Finalize {
     /// Do not wait for the time that the plan names after the deploy
     #[arg(long)]
     now: bool,
+    #[command(flatten)]
+    commands: CommandArgs,
 }
 
 impl Finalize {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
-        let service = desk.service(self.service.as_deref())?;
+        let mut desk = Desk::new(common, None)?;
+        desk.allowed = self.commands.read(common)?;
+        let service = desk.service(self.service.as_deref()).await?;
         let (store, log) = desk.log(&service).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
         let at = &desk.state_option;
@@ -72,6 +76,8 @@ impl Finalize {
 pub(super) async fn finalize_run(store: Box<dyn Store>, log: Log, run: RunId, desk: &Desk) -> Result<Exit, Failure> {
     let state = log.runs.iter().find(|r| r.run == run).expect("BUG: the run was found in this log");
     let past = recall(state, desk)?;
+    let (service, at) = (&past.resolved.plan.service, &desk.state_option);
+    desk.refuse_withheld(&past.withheld, &format!("modelswap finalize {service}{at}"))?;
     let next = &past.resolved.next;
     for (name, value) in situation::read_all(&past.backends).await? {
         let Some(router) = past.backends.routers.get(&name) else { continue };

@@ -9,8 +9,7 @@ use super::{Exit, Failure};
 use crate::ids::ServiceName;
 use crate::journal::log::{BadLog, Log};
 use crate::journal::state::RunState;
-use crate::journal::store::local::Local;
-use crate::journal::store::{Store, StoreError};
+use crate::journal::store::StoreError;
 use crate::units::{date_time, rounded};
 
 /// Options of `history`.
@@ -25,9 +24,10 @@ pub(super) struct History {
 
 impl History {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
-        for service in desk.services(self.service.as_deref())? {
-            let loaded = Local::new(&desk.state, &service).load().await;
+        let desk = Desk::new(common, None)?.or_mirror().await?;
+        for service in desk.services(self.service.as_deref()).await? {
+            // Asked for proof, the copy on this host is no witness.
+            let loaded = if self.verify { desk.records_there(&service).await } else { desk.records(&service).await };
             let (log, records) = loaded.map_err(|e| broken(&service, &e, &desk))?;
             if self.verify {
                 let head = &log.head;
@@ -61,7 +61,7 @@ fn tell(service: &ServiceName, log: &Log, desk: &Desk) {
             run.began.1
         ));
         desk.result(&json!({
-            "type": "run", "version": 1, "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
+            "type": "run", "service": service, "run": run.run, "began": run.began.0, "last": run.last_at, "by": run.began.1,
             "from": from, "to": to, "model": model, "revision": revision, "plan": run.started.plan_name, "digest": run.started.digest,
             "end": end, "outcome": run.outcome,
         }));
@@ -75,7 +75,10 @@ pub(super) fn end(run: &RunState, log: &Log) -> String {
     match (&run.outcome, &run.interrupted) {
         (Some(Outcome::Deployed), _) => "deployed".to_owned(),
         (Some(Outcome::Finalized), _) => "finalized".to_owned(),
-        (Some(Outcome::RolledBack { why }), _) => format!("rolled back ({why})"),
+        (Some(Outcome::RolledBack { why, to: None }), _) => format!("rolled back ({why})"),
+        (Some(Outcome::RolledBack { why, to: Some(step) }), _) => {
+            format!("rolled back to `{step}`, which stays ({why})")
+        }
         (Some(Outcome::RollbackIncomplete { traffic_restored: true, left, .. }), _) => {
             format!("rollback incomplete: traffic is restored, {} left", left.len())
         }

@@ -12,7 +12,10 @@ use super::desk::Desk;
 use super::{Exit, Failure};
 use crate::providers::ProviderError;
 use crate::providers::aws::{AwsAccess, AwsClients};
+use crate::providers::dns::route53;
 use crate::providers::traffic::alb::survey::{Survey, survey};
+
+mod record;
 
 /// Options of `init`.
 #[derive(Debug, Args)]
@@ -23,6 +26,9 @@ pub(super) struct Init {
     /// ARN of the load balancer's listener that serves now
     #[arg(long, value_name = "ARN", requires = "host")]
     from_listener: Option<String>,
+    /// Zone (its name, or its id) and name of the record in Route 53 that serves now
+    #[arg(long, num_args = 2, value_names = ["ZONE", "NAME"], conflicts_with_all = ["from_listener", "host"])]
+    from_record: Option<Vec<String>>,
     /// The host name that clients type
     #[arg(long, value_name = "NAME")]
     host: Option<String>,
@@ -42,13 +48,18 @@ impl Init {
             return Err(self.exists());
         }
         let host = self.host.clone().unwrap_or_else(|| "TODO.example.com".to_owned());
-        let text = match &self.from_listener {
-            Some(listener) => {
+        let text = match (&self.from_listener, self.from_record.as_deref()) {
+            (_, Some([zone, name])) => {
+                let endpoint = desk.world.as_ref().map(|world| world.cloud.clone());
+                let found = route53::survey::survey(endpoint, zone, name).await.map_err(|e| not_written(&e))?;
+                record::from_record(zone, name, &found)
+            }
+            (Some(listener), _) => {
                 let arn = parse(listener)?;
                 let found = self.look(&arn, listener, &host, &desk).await?;
                 from_listener(&arn, listener, &host, &found)
             }
-            None => blank(&host),
+            (None, _) => blank(&host),
         };
         let written = std::fs::OpenOptions::new()
             .write(true)
@@ -73,7 +84,7 @@ impl Init {
         }
         desk.tell(&format!("next: modelswap validate {file}   then   modelswap plan {file}{}", desk.state_option));
         desk.result(&json!({
-            "type": "initialised", "version": 1, "file": file.to_string(), "exit": 0,
+            "type": "initialised", "file": file.to_string(), "exit": 0,
             "missing": missing.iter().map(|(n, line)| json!({ "line": n, "text": line })).collect::<Vec<_>>(),
         }));
         Ok(Exit::Done)
@@ -86,20 +97,27 @@ impl Init {
 
     async fn look(&self, arn: &Arn, listener: &str, host: &str, desk: &Desk) -> Result<Survey, Failure> {
         let endpoint = desk.world.as_ref().map(|world| world.cloud.clone());
-        let access =
-            AwsAccess { account: Some(arn.account.clone()), region: Some(arn.region.clone()), profile: None, endpoint };
+        let access = AwsAccess {
+            account: Some(arn.account.clone()),
+            region: Some(arn.region.clone()),
+            profile: None,
+            endpoint,
+            scale: None,
+        };
         let clients = Arc::new(AwsClients::new(access));
         let found = async {
             clients.check_account().await?;
             survey(&clients, listener, host).await
         };
-        found.await.map_err(|error: ProviderError| {
-            let text = error.to_string();
-            let (told, hint) = crate::providers::aws::split_hint(&text);
-            let failure = Failure::new(Exit::Usage, told).detail("nothing was written");
-            hint.map_or_else(|| failure.clone(), |hint| failure.clone().hint(hint))
-        })
+        found.await.map_err(|error| not_written(&error))
     }
+}
+
+fn not_written(error: &ProviderError) -> Failure {
+    let text = error.to_string();
+    let (told, hint) = crate::providers::aws::split_hint(&text);
+    let failure = Failure::new(Exit::Usage, told).detail("nothing was written");
+    hint.map_or_else(|| failure.clone(), |hint| failure.clone().hint(hint))
 }
 
 /// `arn:aws:elasticloadbalancing:REGION:ACCOUNT:listener/app/NAME/ID/ID`.

@@ -8,6 +8,8 @@ mod args;
 mod ask;
 mod backends;
 mod check;
+mod claims;
+mod commands;
 mod completions;
 mod demo;
 mod deploy;
@@ -18,9 +20,11 @@ mod failure;
 mod finalize;
 mod history;
 mod init;
+mod keeping;
 mod lab;
 mod opening;
 mod past;
+mod place;
 mod plan;
 mod preview;
 mod resume;
@@ -28,8 +32,11 @@ mod rollback;
 mod schema;
 mod situation;
 mod standing;
+mod state;
 mod status;
 mod stop;
+mod unfenced;
+mod untouched;
 mod validate;
 mod verify;
 mod witness;
@@ -64,6 +71,8 @@ enum Verb {
     History(history::History),
     /// A run again, fact by fact, as it was told
     Events(events::Events),
+    /// Whether a place can keep journals, and moving them to another
+    State(state::State),
     /// Let a run's `approve` step pass
     Approve(ask::Approve),
     /// Ask a run to stop and hold; what was done stays in place
@@ -74,7 +83,7 @@ enum Verb {
     Verify(verify::Verify),
     /// Drain and stop an environment that no router sends traffic to
     Stop(stop::Stop),
-    /// Write a first plan, commented, from an existing listener if one is named
+    /// Write a first plan, commented, from an existing listener or record if one is named
     Init(init::Init),
     /// The whole story on loopback, with no account: A serves, clients send, B takes over, nothing is lost; then back
     Demo(demo::Demo),
@@ -135,6 +144,7 @@ async fn run(cli: &Cli) -> Result<Exit, Failure> {
         Verb::Status(verb) => verb.run(common).await,
         Verb::History(verb) => verb.run(common).await,
         Verb::Events(verb) => verb.run(common).await,
+        Verb::State(verb) => verb.run(common).await,
         Verb::Approve(verb) => verb.run(common).await,
         Verb::Abort(verb) => verb.run(common).await,
         Verb::Schema => schema::run(),

@@ -13,6 +13,8 @@ pub(super) struct Past {
     pub(super) resolved: Resolved,
     pub(super) backends: Backends,
     pub(super) graph: Graph,
+    /// Commands that may not run here, a line each.
+    pub(super) withheld: Vec<String>,
 }
 
 /// Reads a run's plan from its record.
@@ -25,10 +27,11 @@ pub(super) fn recall(run: &RunState, desk: &Desk) -> Result<Past, Failure> {
     if run.started.format > FORMAT {
         return Err(foreign(format!("its plan has format {}, this one knows {FORMAT} at most", run.started.format)));
     }
-    let resolved: Resolved =
+    let mut resolved: Resolved =
         serde_json::from_value(run.started.resolved.clone()).map_err(|e| foreign(e.to_string()))?;
+    let withheld = desk.withhold(&mut resolved);
     let backends = backends::with_environments(backends::open(&resolved.plan, desk), &resolved, desk);
     let graph = compile(&resolved, &backends)
         .map_err(|errors| foreign(errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
-    Ok(Past { resolved, backends, graph })
+    Ok(Past { resolved, backends, graph, withheld })
 }

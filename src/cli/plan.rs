@@ -11,10 +11,9 @@ use super::desk::Desk;
 use super::opening::PlanFile;
 use super::preview::{Preview, Row, Subject, lengths, preview};
 use super::situation::{self, Situation};
+use super::untouched::{Untouched, untouched};
 use super::{Exit, Failure, backends};
 use crate::ids::{EnvironmentName, RouterName};
-use crate::journal::store::Store;
-use crate::journal::store::local::Local;
 use crate::plan::compile::{Backends, compile};
 use crate::plan::graph::Section;
 use crate::plan::model::{Release, Runs};
@@ -46,8 +45,8 @@ const CAPS: [usize; 5] = [22, 26, 34, 8, 26];
 impl Plan {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.file, &self.vars, common)?;
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
-        let loaded = Local::new(&desk.state, &file.plan.service).load().await;
+        let desk = Desk::new(common, file.plan.state.as_ref())?;
+        let loaded = desk.records(&file.plan.service).await;
         let (log, records) = loaded.map_err(|e| desk.cannot_keep(&e))?;
         if let Some(unfinished) = log.newest().filter(|run| run.is_unfinished()) {
             return Err(unfinished_run(unfinished, &desk, &file));
@@ -59,12 +58,11 @@ impl Plan {
                 "{} serves {} already ({evidence}); a deploy would do nothing",
                 situation.live, file.plan.release.model
             ));
-            desk.result(
-                &json!({ "type": "preview", "version": 1, "changes": false, "live": situation.live, "exit": 0 }),
-            );
+            desk.result(&json!({ "type": "preview", "changes": false, "live": situation.live, "exit": 0 }));
             return Ok(Exit::Done);
         }
         let traps = situation::traps(&opened, &situation).await?;
+        let untouched = untouched(&opened).await?;
         let (live, next, was) = (situation.live.clone(), situation.next.clone(), situation.was.clone());
         let (host, base) = (desk.actor.host.clone(), file.base.clone());
         let resolved = Resolved { plan: file.plan.clone(), live, next, was, host, base };
@@ -82,6 +80,7 @@ impl Plan {
             ready: &ready,
             situation: &situation,
             traps: &traps,
+            untouched: &untouched,
             preview: &preview,
             digest: &digest,
         };
@@ -113,6 +112,7 @@ struct Told<'a> {
     ready: &'a Backends,
     situation: &'a Situation,
     traps: &'a [(RouterName, Trap)],
+    untouched: &'a [Untouched],
     preview: &'a Preview,
     digest: &'a str,
 }
@@ -190,6 +190,11 @@ impl Told<'_> {
     }
 
     fn rest(&self, desk: &Desk) {
+        for place in self.untouched {
+            for line in wrap(&place.says(), 120) {
+                desk.show(&line);
+            }
+        }
         if let Some((text, _)) = self.cost(desk) {
             desk.show(&format!("cost      {text}"));
         }
@@ -231,7 +236,7 @@ impl Told<'_> {
     /// What a rollback will need.
     fn needs(&self, desk: &Desk) -> String {
         let plan = &self.resolved.plan;
-        let mut needs = vec![format!("the state in {}", desk.state.display())];
+        let mut needs = vec![format!("the state in {}", desk.place)];
         if let Some(aws) = &plan.aws {
             needs.push(format!("credentials for AWS account {}", aws.account));
         }
@@ -260,10 +265,11 @@ impl Told<'_> {
         let registers: serde_json::Map<_, _> =
             self.situation.values.iter().map(|(name, value)| (name.to_string(), value.clone())).collect();
         json!({
-            "type": "preview", "version": 1, "changes": true, "service": self.resolved.plan.service, "from": self.resolved.live, "to": self.resolved.next,
+            "type": "preview", "changes": true, "service": self.resolved.plan.service, "from": self.resolved.live, "to": self.resolved.next,
             "was": self.resolved.was, "release": self.resolved.plan.release, "registers": registers, "steps": rows.collect::<Vec<_>>(),
             "deploy_ends": self.preview.ends, "deploy_ends_is_known": self.preview.ends_is_known, "overlap_cost": self.cost(desk).and_then(|(_, sum)| sum),
             "traps": self.traps.iter().map(|(router, trap)| json!({ "router": router, "trap": trap })).collect::<Vec<_>>(),
+            "untouched": self.untouched.iter().map(Untouched::json).collect::<Vec<_>>(),
             "warnings": self.file.warnings.iter().map(|f| serde_json::to_value(f).unwrap_or_default()).collect::<Vec<_>>(),
             "digest": self.digest,
         })

@@ -92,7 +92,7 @@ pub(super) async fn read_all(backends: &Backends) -> Result<BTreeMap<RouterName,
     Ok(values)
 }
 
-fn unreadable(name: &RouterName, error: &ProviderError) -> Failure {
+pub(super) fn unreadable(name: &RouterName, error: &ProviderError) -> Failure {
     let exit = match error {
         ProviderError::Rejected { .. } | ProviderError::Conflict { .. } => Exit::Usage,
         ProviderError::Busy { .. } | ProviderError::Unknown { .. } => Exit::Unknown,

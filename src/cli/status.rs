@@ -33,9 +33,9 @@ pub(super) struct Status {
 
 impl Status {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
+        let desk = Desk::new(common, None)?.or_mirror().await?;
         let mut drifted = false;
-        for (n, service) in desk.services(self.service.as_deref())?.iter().enumerate() {
+        for (n, service) in desk.services(self.service.as_deref()).await?.iter().enumerate() {
             if n > 0 {
                 desk.show("");
             }
@@ -50,7 +50,7 @@ impl Status {
         // The run that somebody has in hand comes before the newest: an older one may be being rolled back.
         let Some(run) = log.newest_open().or_else(|| log.newest()) else {
             desk.show(&format!("{service}   no run yet"));
-            desk.result(&json!({ "type": "status", "version": 1, "service": service, "run": null }));
+            desk.result(&json!({ "type": "status", "service": service, "run": null }));
             return Ok(false);
         };
         let past = recall(run, desk)?;
@@ -96,7 +96,7 @@ impl Status {
             pairs.iter().map(|(k, v)| (k.clone(), json!(v))).collect::<serde_json::Map<_, _>>()
         };
         desk.result(&json!({
-            "type": "status", "version": 1, "service": service, "run": run.run, "state": end(run, log), "outcome": run.outcome,
+            "type": "status", "service": service, "run": run.run, "state": end(run, log), "outcome": run.outcome,
             "began": run.began.0, "by": run.began.1, "from": past.resolved.live, "to": past.resolved.next, "release": plan.release,
             "holder": holder.1, "traffic": words(&traffic), "environments": words(&environments), "waits": under_way, "left": left(run),
             "drift": if self.live { json!(drift) } else { Value::Null }, "next": next,
@@ -130,9 +130,10 @@ impl Status {
                     lines.push(format!("`{name}` holds {shows}, the journal says {}", router.show(&should.value)));
                 }
                 // Never touched by this run: then it leads where everything led at its start.
-                None if router.split(&value).as_ref().and_then(|s| s.only()) == Some(&past.resolved.live) => {}
+                None if router.split(&value).as_ref().and_then(|s| s.only()) == Some(past.resolved.led_to()) => {}
                 None => {
-                    lines.push(format!("`{name}` holds {shows}, and at the start it led to {}", past.resolved.live));
+                    lines
+                        .push(format!("`{name}` holds {shows}, and at the start it led to {}", past.resolved.led_to()));
                 }
             }
         }
@@ -190,7 +191,7 @@ fn traffic(run: &RunState, past: &Past) -> Vec<(String, String)> {
                     .map_or_else(|| said_by_steps(run, past, &router.key()), |s| s.to_string());
                 if should.sure { shows } else { format!("{shows}, or as before: the last change was not answered") }
             }
-            None => format!("{}, as at the start", past.resolved.live),
+            None => format!("{}, as at the start", past.resolved.led_to()),
         };
         (name.to_string(), says)
     };
@@ -265,6 +266,7 @@ fn next(run: &RunState, log: &Log, past: &Past, desk: &Desk) -> Vec<String> {
             lines
         }
         Some(Outcome::RollbackIncomplete { .. }) => vec![format!("{back}   when you have put it right")],
+        Some(Outcome::RolledBack { to: Some(_), .. }) => vec![format!("{back}   undoes the rest")],
         Some(Outcome::Deployed) => {
             let finalize = past.resolved.plan.finalize.as_ref().map(|f| {
                 format!("modelswap finalize {service}{at}   from {}", date_time(run.last_at + f.after.signed()))

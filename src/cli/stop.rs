@@ -6,6 +6,7 @@
 use clap::Args;
 
 use super::args::Common;
+use super::commands::CommandArgs;
 use super::desk::Desk;
 use super::ending::{self, Carry};
 use super::past::{Past, recall};
@@ -36,12 +37,15 @@ pub(super) struct Stop {
     /// How long to wait instead where its servers cannot say what is in flight
     #[arg(long, value_name = "TIME")]
     unmeasured: Option<Span>,
+    #[command(flatten)]
+    commands: CommandArgs,
 }
 
 impl Stop {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
-        let desk = Desk::new(common, None)?;
-        let service = desk.service(Some(&self.service))?;
+        let mut desk = Desk::new(common, None)?;
+        desk.allowed = self.commands.read(common)?;
+        let service = desk.service(Some(&self.service)).await?;
         let (store, log) = desk.log(&service).await?;
         free(&log).map_err(|e| ending::not_ours(&e, &desk))?;
         let Some(run) = log.newest() else {
@@ -51,6 +55,8 @@ impl Stop {
             ));
         };
         let past = recall(run, &desk)?;
+        let again = format!("modelswap stop {service} {}{}", self.environment, desk.state_option);
+        desk.refuse_withheld(&past.withheld, &again)?;
         self.refuse(run, &log, &past, &service, &desk).await?;
         let register = past.backends.environments.get(&self.environment).expect("BUG: refused without it");
         let live =
@@ -183,7 +189,7 @@ async fn go_on_with_rollback(store: Box<dyn Store>, log: Log, past: &Past, desk:
     let journal = Journal::open(store, log, service, run, desk.actor.clone(), purpose, now).await;
     let mut journal = journal.map_err(|e| ending::not_ours(&e, desk))?;
     let why = format!("{} asked to stop what was kept", desk.actor);
-    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true };
+    let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: true, to: None };
     journal.append(turn, now).await.map_err(|e| ending::not_ours(&e, desk))?;
     let carry = Carry { resolved: &past.resolved, backends: &past.backends, graph: &past.graph, until: None };
     ending::carry(journal, &carry, desk).await

@@ -48,7 +48,7 @@ struct Watched<'a> {
 impl Verify {
     pub(super) async fn run(&self, common: &Common) -> Result<Exit, Failure> {
         let file = PlanFile::read(&self.plan, &self.vars, common)?;
-        let desk = Desk::new(common, file.plan.state.as_deref())?;
+        let desk = Desk::new(common, file.plan.state.as_ref())?;
         let (_, log) = desk.log(&file.plan.service).await?;
         let opened = backends::open(&file.plan, &desk);
         let mut watched = self.watched(&file, &opened, &log, &desk).await?;
@@ -68,7 +68,7 @@ impl Verify {
         }
         let exit = if watched.iter().all(Watched::holds) { Exit::Done } else { Exit::DidNotHold };
         desk.result(&json!({
-            "type": "propagation", "version": 1, "exit": exit.code(),
+            "type": "propagation", "exit": exit.code(),
             "routers": watched.iter().map(|w| json!({ "router": w.name, "holds": w.router.show(&w.live), "round": w.round })).collect::<Vec<_>>(),
         }));
         Ok(exit)

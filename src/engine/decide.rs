@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::ids::{RouterName, StepId};
 use crate::journal::fact::{Ask, Failure, FailureKind, Outcome};
-use crate::journal::state::{Goal, RunState};
+use crate::journal::state::{Goal, RunState, Unwinding};
 use crate::plan::graph::{Phase, Section, Shape};
 use crate::plan::model::OnFailure;
 
@@ -146,6 +146,12 @@ fn next_for(shape: &Shape, state: &RunState, now: Timestamp) -> Move {
     if shape.effect && step.applied.is_none() { Move::Apply(id) } else { Move::Verify(id) }
 }
 
+/// What comes after a step, as the plan is written: what goes back when that step stays.
+fn later<'a>(shapes: &'a [Shape], stays: Option<&StepId>) -> &'a [Shape] {
+    let at = stays.and_then(|stays| shapes.iter().position(|shape| shape.id == *stays));
+    at.map_or(shapes, |at| shapes.get(at + 1..).unwrap_or_default())
+}
+
 /// Steps that are undone by one write, oldest first.
 struct Group<'a> {
     shapes: Vec<&'a Shape>,
@@ -182,7 +188,7 @@ fn groups<'a>(shapes: &'a [Shape], state: &RunState) -> Vec<Group<'a>> {
 
 fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situation<'_>) -> Vec<Move> {
     let unwinding = state.unwinding.clone().expect("BUG: only called while unwinding");
-    let groups = groups(shapes, state);
+    let groups = groups(later(shapes, unwinding.to.as_ref()), state);
     let done = |g: &Group<'_>| g.shapes.iter().all(|s| state.step(&s.id).undone.is_some());
     let failed = |g: &Group<'_>| g.shapes.iter().any(|s| state.step(&s.id).undo_failed.is_some());
     let mut moving = None;
@@ -211,7 +217,8 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
     }
     if moving.is_some() {
         let returning = groups.iter().any(|g| g.phase <= Phase::Traffic && !done(g));
-        let said = state.observed.contains_key(RESTORED);
+        // Where only some of the steps go back, some of the traffic may stay where they led it.
+        let said = state.observed.contains_key(RESTORED) || unwinding.to.is_some();
         if moves.is_empty() || returning || said || !groups.iter().any(|g| g.phase == Phase::Traffic) {
             return moves;
         }
@@ -223,7 +230,7 @@ fn unwind(shapes: &[Shape], state: &RunState, now: Timestamp, situation: &Situat
     if !situation.busy.is_empty() {
         return Vec::new();
     }
-    vec![Move::Finish(end_of_unwinding(&groups, &left, state, unwinding.why))]
+    vec![Move::Finish(end_of_unwinding(&groups, &left, state, unwinding))]
 }
 
 /// What is observed when the traffic is back, long before everything is: people wait for this line.
@@ -253,9 +260,10 @@ fn relies(group: &Group<'_>, failed: &Group<'_>) -> bool {
     }
 }
 
-fn end_of_unwinding(groups: &[Group<'_>], left: &BTreeSet<usize>, state: &RunState, why: String) -> Outcome {
+fn end_of_unwinding(groups: &[Group<'_>], left: &BTreeSet<usize>, state: &RunState, unwinding: Unwinding) -> Outcome {
+    let Unwinding { why, to, .. } = unwinding;
     if left.is_empty() {
-        return Outcome::RolledBack { why };
+        return Outcome::RolledBack { why, to };
     }
     let says = |shape: &&Shape| -> String {
         let failure: Option<&Failure> = state.step(&shape.id).undo_failed.as_ref();

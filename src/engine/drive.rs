@@ -83,6 +83,8 @@ impl<'a> Drive<'a> {
     /// When a fact could not be made durable: nothing further is changed, and the journal says how far it came.
     pub async fn run(&self) -> Result<End, JournalError> {
         let shapes = self.graph.shapes();
+        // How the run began, or was opened again, was written before this loop had it.
+        self.tell(&mut *self.journal.lock().await).await;
         let mut air = Air::default();
         let mut busy: Vec<StepId> = Vec::new();
         loop {
@@ -112,7 +114,7 @@ impl<'a> Drive<'a> {
                     }
                     Move::Unwind { why } => {
                         again = true;
-                        let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: false };
+                        let turn = Fact::Unwinding { why, unproven: false, keep: false, asked: false, to: None };
                         air.meanwhile(self.append(turn)).await?;
                     }
                     Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. } => {
@@ -135,7 +137,18 @@ impl<'a> Drive<'a> {
 
     /// Takes in what others asked meanwhile.
     async fn listen(&self) -> Result<(), JournalError> {
-        self.journal.lock().await.refresh().await
+        let mut journal = self.journal.lock().await;
+        let refreshed = journal.refresh().await;
+        self.tell(&mut journal).await;
+        refreshed
+    }
+
+    /// Tells what is durable and was not told yet.
+    async fn tell(&self, journal: &mut Journal) {
+        let mut report = self.report.lock().await;
+        for record in journal.news() {
+            report.record(&record, journal.state());
+        }
     }
 
     /// Real time between two looks for requests, whatever the speed of this clock.
@@ -153,14 +166,14 @@ impl<'a> Drive<'a> {
     /// Makes a fact durable, then tells it. In that order.
     pub(super) async fn append(&self, fact: Fact) -> Result<(), JournalError> {
         let mut journal = self.journal.lock().await;
-        let record = journal.append(fact, self.clock.now()).await?;
-        self.report.lock().await.record(&record, journal.state());
-        Ok(())
+        let appended = journal.append(fact, self.clock.now()).await;
+        self.tell(&mut journal).await;
+        appended.map(drop)
     }
 
-    /// What is known now, for a move to look at.
-    pub(super) async fn state(&self) -> RunState {
-        self.journal.lock().await.state().clone()
+    /// What is known now, for a move to look at. Whoever keeps it while a fact is written makes the fold copy it.
+    pub(super) async fn state(&self) -> Arc<RunState> {
+        Arc::clone(self.journal.lock().await.shared())
     }
 
     async fn halt_if_stopped(&self) {

@@ -45,8 +45,11 @@ impl Drive<'_> {
         let since = self.clock.now();
         let mut retry = RETRY_FIRST;
         loop {
-            let state = self.state().await;
-            match node.step.prepare(&self.cx(id, &state, since, &[])).await {
+            let looked = {
+                let state = self.state().await;
+                node.step.prepare(&self.cx(id, &state, since, &[])).await
+            };
+            match looked {
                 Ok(prepared) => return self.append(Fact::Prepared { step: id.clone(), prepared }).await,
                 Err(error) if may_pass(&error) && self.clock.now() < since + node.within.signed() => {
                     self.progress(id, &error.to_string()).await;
@@ -65,6 +68,7 @@ impl Drive<'_> {
         let state = self.state().await;
         let Some((prepared, since)) = state.step(id).prepared.clone() else { return Ok(()) };
         let deadline = patience_from(node, &state, since) + node.within.signed();
+        drop(state);
         loop {
             let state = self.state().await;
             let verdict = node.step.ready(&prepared, &self.cx(id, &state, since, &[])).await;
@@ -107,9 +111,12 @@ impl Drive<'_> {
         let Some((prepared, since)) = state.step(id).prepared.clone() else { return Ok(()) };
         let receipt = state.step(id).applied.clone();
         let deadline = patience_from(node, &state, since) + node.within.signed();
+        drop(state);
         loop {
-            let state = self.state().await;
-            let verdict = node.step.verify(&prepared, receipt.as_ref(), &self.cx(id, &state, since, &[])).await;
+            let verdict = {
+                let state = self.state().await;
+                node.step.verify(&prepared, receipt.as_ref(), &self.cx(id, &state, since, &[])).await
+            };
             match self.judge(node, verdict, deadline) {
                 Judged::Holds { evidence, tails } => {
                     return self.append(Fact::Verified { step: id.clone(), evidence, tails }).await;

@@ -26,13 +26,14 @@ pub struct Actor {
 }
 
 /// Whether a process is still there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Alive {
     /// It runs.
     Yes,
     /// It is gone for certain.
     No,
     /// It ran on another host, or in another container of this one.
+    #[default]
     CannotTell,
 }
 

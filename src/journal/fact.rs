@@ -75,6 +75,9 @@ pub enum Fact {
         /// Whether a person asked for it; else a failure did.
         #[serde(default)]
         asked: bool,
+        /// The step that is gone back to: it stays, and so does what comes before it. None: everything goes back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<StepId>,
     },
     /// What a step found before is in force again.
     Undone {
@@ -210,7 +213,7 @@ pub enum FailureKind {
 pub enum Ask {
     /// Let an `approve` step pass.
     Approve {
-        /// Which step; every one when none is named.
+        /// Which step; every one when none is named, as journals of before may have it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         step: Option<StepId>,
     },
@@ -228,10 +231,13 @@ pub enum Outcome {
     Deployed,
     /// The finalize steps were done as well.
     Finalized,
-    /// Everything was undone and verified.
+    /// Everything was undone and verified; or everything after one step, which stays.
     RolledBack {
         /// What began it.
         why: String,
+        /// The step that stays, with what comes before it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to: Option<StepId>,
     },
     /// Some of it could not be undone.
     RollbackIncomplete {

@@ -1,6 +1,8 @@
 //! A service's log: all its records, as the runs that they make up.
 
-use super::actor::Actor;
+use std::sync::Arc;
+
+use super::actor::{Actor, Alive};
 use super::fact::Fact;
 use super::record::{self, Record};
 use super::state::RunState;
@@ -9,8 +11,8 @@ use crate::ids::{RunId, ServiceName};
 /// All that is known of a service.
 #[derive(Debug, Clone, Default)]
 pub struct Log {
-    /// Oldest first.
-    pub runs: Vec<RunState>,
+    /// Oldest first. Shared, because every move looks at its run: a state that nobody looks at is folded in place.
+    pub runs: Vec<Arc<RunState>>,
     /// Place and hash of the newest record; what the next one builds on.
     pub head: Head,
     service: Option<ServiceName>,
@@ -18,6 +20,8 @@ pub struct Log {
     pub touched: Option<RunId>,
     /// Who wrote the newest record of the newest epoch.
     pub holder: Option<Actor>,
+    /// Whether the holder still works, as far as the place of the log tells; its own host knows better.
+    pub elsewhere: Alive,
 }
 
 /// The newest record.
@@ -64,6 +68,25 @@ impl Log {
         Self { service: Some(service.clone()), ..Self::default() }
     }
 
+    /// The log of `service` from its payloads, oldest first, and the records themselves; `fetch` finds large values.
+    ///
+    /// # Errors
+    /// [`BadLog`] at the first that does not follow from those before.
+    pub fn read(
+        service: &ServiceName,
+        payloads: impl IntoIterator<Item = Vec<u8>>,
+        fetch: impl Fn(&str) -> Result<Vec<u8>, String>,
+    ) -> Result<(Self, Vec<(Record, Vec<u8>)>), BadLog> {
+        let (mut log, mut records) = (Self::of(service), Vec::new());
+        for payload in payloads {
+            let seq = log.head.seq + 1;
+            let record = record::read(&payload, &fetch).map_err(|why| BadLog::Unreadable { seq, why })?;
+            log.push(&payload, &record)?;
+            records.push((record, payload));
+        }
+        Ok((log, records))
+    }
+
     /// Adds a payload: checks its place and its hash, and folds it.
     ///
     /// # Errors
@@ -78,8 +101,8 @@ impl Log {
         }
         // Nothing is taken in before all of it is known to be right: a refused record is not there.
         match self.runs.iter_mut().rev().find(|run| run.run == record.run) {
-            Some(run) => run.fold(record.at, &record.fact),
-            None => self.runs.push(RunState::begin(record).map_err(|why| BadLog::Unreadable { seq, why })?),
+            Some(run) => Arc::make_mut(run).fold(record.at, &record.fact),
+            None => self.runs.push(Arc::new(RunState::begin(record).map_err(|why| BadLog::Unreadable { seq, why })?)),
         }
         self.head = Head { seq, hash: record::digest(payload), epoch: record.epoch };
         if !matches!(record.fact, Fact::Asked { .. }) {
@@ -90,9 +113,18 @@ impl Log {
         Ok(())
     }
 
+    /// Whether the newest holder is still at work on an open run.
+    pub fn alive(&self) -> Alive {
+        match (self.newest_open(), self.holder.as_ref().map(Actor::alive)) {
+            (Some(_), Some(Alive::CannotTell)) => self.elsewhere,
+            (Some(_), Some(known)) => known,
+            (None, _) | (_, None) => Alive::No,
+        }
+    }
+
     /// The newest run.
     pub fn newest(&self) -> Option<&RunState> {
-        self.runs.last()
+        self.runs.last().map(Arc::as_ref)
     }
 
     /// Whose log it is; none for an empty one that was not made for a service.
@@ -103,11 +135,12 @@ impl Log {
     /// The run that some process may be working on: opened and neither finished nor interrupted.
     pub fn newest_open(&self) -> Option<&RunState> {
         let open = |run: &&RunState| run.outcome.is_none() && run.interrupted.is_none();
-        self.touched.as_ref().and_then(|id| self.runs.iter().find(|run| run.run == *id)).filter(open)
+        let touched = self.touched.as_ref().and_then(|id| self.runs.iter().find(|run| run.run == *id));
+        touched.map(Arc::as_ref).filter(open)
     }
 
     /// The newest run that changed something which is still changed.
     pub fn newest_with_effects(&self) -> Option<&RunState> {
-        self.runs.iter().rev().find(|run| run.has_effects())
+        self.runs.iter().rev().find(|run| run.has_effects()).map(Arc::as_ref)
     }
 }

@@ -98,6 +98,13 @@ pub fn is_digest(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
 }
 
+/// The names of the large values that a payload leaves out.
+pub fn blobs_of(payload: &[u8]) -> Vec<String> {
+    let json: serde_json::Value = serde_json::from_slice(payload).unwrap_or_default();
+    let fields = json["fact"].as_object().into_iter().flat_map(|fields| fields.values());
+    fields.filter_map(|field| field.get(BLOB)?.as_str().map(str::to_owned)).collect()
+}
+
 /// The record of a payload; `fetch` finds the large values by their digest.
 ///
 /// # Errors

@@ -62,6 +62,8 @@ pub struct Unwinding {
     pub keep: bool,
     /// Whether a person asked for it; else a failure did.
     pub asked: bool,
+    /// The step that stays, with what comes before it.
+    pub to: Option<StepId>,
 }
 
 /// Everything that is known of a step.
@@ -151,8 +153,10 @@ impl RunState {
     pub fn is_unfinished(&self) -> bool {
         match &self.outcome {
             None => true,
-            Some(Outcome::Held { .. } | Outcome::RollbackIncomplete { .. }) => self.has_effects(),
-            Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { .. }) => false,
+            Some(
+                Outcome::Held { .. } | Outcome::RollbackIncomplete { .. } | Outcome::RolledBack { to: Some(_), .. },
+            ) => self.has_effects(),
+            Some(Outcome::Deployed | Outcome::Finalized | Outcome::RolledBack { to: None, .. }) => false,
         }
     }
 
@@ -185,9 +189,10 @@ impl RunState {
                 self.lengthen(tails);
             }
             Fact::Failed { step, failure } => self.of(step).failed = Some(failure.clone()),
-            Fact::Unwinding { why, unproven, keep, asked } => {
+            Fact::Unwinding { why, unproven, keep, asked, to } => {
                 self.observed.clear();
-                self.unwinding = Some(Unwinding { why: why.clone(), unproven: *unproven, keep: *keep, asked: *asked });
+                let (why, to) = (why.clone(), to.clone());
+                self.unwinding = Some(Unwinding { why, unproven: *unproven, keep: *keep, asked: *asked, to });
             }
             Fact::Undone { step, evidence, tails } => {
                 self.of(step).undone = Some(evidence.clone());

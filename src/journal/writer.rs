@@ -1,5 +1,7 @@
 //! The pen: appends the facts of one run to its service's log, as one holder.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::actor::{Actor, Alive};
@@ -23,6 +25,8 @@ pub struct Journal {
     takes_over: bool,
     /// Who displaced us, once somebody has. Nothing of ours is written after that.
     displaced: Option<(String, u64)>,
+    /// What was folded and nobody was told of yet: ours, and what others wrote meanwhile.
+    news: Vec<Record>,
 }
 
 /// Why a fact could not be written. Nothing may be changed in the world after any of these.
@@ -73,9 +77,11 @@ impl Journal {
     ) -> Result<Self, JournalError> {
         free(&log)?;
         let epoch = log.head.epoch + 1;
-        let mut journal = Self { store, log, service, run, epoch, actor, takes_over: false, displaced: None };
+        let mut journal =
+            Self { store, log, service, run, epoch, actor, takes_over: false, displaced: None, news: Vec::new() };
         journal.append(facts.0, at).await?;
         journal.append(Fact::Opened { purpose: facts.1, reason: None }, at).await?;
+        journal.store.hold(epoch, &journal.actor);
         Ok(journal)
     }
 
@@ -94,8 +100,10 @@ impl Journal {
             Takeover::Because(why) => Some(why),
         };
         let (epoch, takes_over) = (log.head.epoch + 1, reason.is_some());
-        let mut journal = Self { store, log, service, run, epoch, actor, takes_over, displaced: None };
+        let mut journal =
+            Self { store, log, service, run, epoch, actor, takes_over, displaced: None, news: Vec::new() };
         journal.append(Fact::Opened { purpose: purpose.0, reason }, at).await?;
+        journal.store.hold(epoch, &journal.actor);
         Ok(journal)
     }
 
@@ -155,8 +163,18 @@ impl Journal {
         self.catch_up(&others)
     }
 
+    /// The records of this run since the last call, ours and others', in their order.
+    pub fn news(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.news)
+    }
+
     /// The run in hand.
     pub fn state(&self) -> &RunState {
+        self.shared()
+    }
+
+    /// The run in hand, for whoever looks at it while the journal is not in hand.
+    pub fn shared(&self) -> &Arc<RunState> {
         self.log.runs.iter().find(|run| run.run == self.run).expect("BUG: a journal is opened on a run of its log")
     }
 
@@ -184,7 +202,11 @@ impl Journal {
     }
 
     fn push(&mut self, payload: &[u8], record: &Record) -> Result<(), JournalError> {
-        self.log.push(payload, record).map_err(|bad| self.bad(bad))
+        self.log.push(payload, record).map_err(|bad| self.bad(bad))?;
+        if record.run == self.run {
+            self.news.push(record.clone());
+        }
+        Ok(())
     }
 
     fn bad(&self, bad: super::log::BadLog) -> JournalError {
@@ -248,7 +270,7 @@ pub async fn ask(
 /// [`JournalError::Held`] when somebody is, or may be, on another host.
 pub fn free(log: &Log) -> Result<(), JournalError> {
     let Some((run, holder)) = log.newest_open().zip(log.holder.as_ref()) else { return Ok(()) };
-    match holder.alive() {
+    match log.alive() {
         Alive::No => Ok(()),
         Alive::Yes | Alive::CannotTell => {
             Err(JournalError::Held { by: holder.to_string(), pid: holder.pid, since: run.opened_at })

@@ -22,6 +22,8 @@ pub struct Blueprint {
     pub servers: Vec<ServerOrder>,
     /// World seconds from a Route 53 change to INSYNC.
     pub insync_after_s: f64,
+    /// Names that a plan moves: where they lead only DNS says.
+    pub moved: Vec<String>,
 }
 
 /// A hosted zone with its first records.
@@ -39,6 +41,10 @@ pub struct ZoneOrder {
 pub struct BalancerOrder {
     pub name: String,
     pub arn: Option<String>,
+    /// Made up when none.
+    pub dns_name: Option<String>,
+    /// The hosted zone of its DNS name; the region's when none.
+    pub dns_zone: Option<String>,
     pub attributes: BTreeMap<String, String>,
     pub listeners: Vec<ListenerOrder>,
 }

@@ -97,7 +97,7 @@ impl Built {
         }
         names::sort(&mut records);
         let served = records.clone();
-        let zone = Zone { name, private: order.private, name_servers, records, served, protected: Vec::new() };
+        let zone = Zone { name, private: order.private, name_servers, records, served, ..Zone::default() };
         self.cloud.zones.insert(id, zone);
     }
 
@@ -131,7 +131,8 @@ impl Built {
         let arn =
             order.arn.clone().unwrap_or_else(|| self.arn(&format!("loadbalancer/app/{}/{}", order.name, hex16())));
         let region = &self.cloud.region;
-        let dns_name = format!("{}-{:010}.{region}.elb.amazonaws.com", order.name, random_u64() % 10_000_000_000);
+        let made_up = || format!("{}-{:010}.{region}.elb.amazonaws.com", order.name, random_u64() % 10_000_000_000);
+        let dns_name = order.dns_name.clone().unwrap_or_else(made_up);
         let base = 10 + 2 * (n % 100);
         let addresses = vec![format!("192.0.2.{base}"), format!("192.0.2.{}", base + 1)];
         for listener in &order.listeners {
@@ -143,7 +144,7 @@ impl Built {
         let balancer = Balancer {
             name: order.name.clone(),
             dns_name,
-            canonical_zone_id: "Z32O12XQLNTSW2".to_owned(),
+            canonical_zone_id: order.dns_zone.clone().unwrap_or_else(|| "Z32O12XQLNTSW2".to_owned()),
             attributes: order.attributes.clone(),
             addresses,
         };

@@ -1,4 +1,5 @@
-//! `kill -9` at a chosen record: proof that the journal is true at every moment of a run.
+//! `kill -9` at a chosen record: proof that the journal is true at every moment of a run. What dies while a call is in the air is
+//! ordered at the cloud instead ([`FaultKind::KillBefore`](super::faults::FaultKind::KillBefore)).
 //!
 //! The process ends as by a power cut of its own, with nothing cleaned up: right before a record is written, in the middle
 //! of writing it, or as soon as it is durable. Only the loopback world has this.
@@ -12,20 +13,47 @@ use std::str::FromStr;
 use async_trait::async_trait;
 use rustix::process::{Signal, getpid, kill_process};
 
+use crate::journal::actor::{Actor, Alive};
 use crate::journal::log::Log;
 use crate::journal::record::{Record, frame};
 use crate::journal::store::{Appended, Store, StoreError};
 
-/// Names the crash point: `after:7`, `before:7`, `torn:7`.
+/// Names the crash point: `after:7`, `before:attempt`, `torn:applied@05-swap`.
 pub const VARIABLE: &str = "MODELSWAP_LAB_CRASH";
 
 /// At which record, and on which side of it, the process is killed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CrashPoint {
     /// On which side.
     pub moment: Moment,
-    /// Place of the record in its log, counted from 1.
-    pub seq: u64,
+    /// Of which record.
+    pub record: Which,
+}
+
+/// A record that this process writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// The one at this place in its log, counted from 1.
+    Place(u64),
+    /// The first of this kind, and of this step where one is named: the same record whatever else a run had to write.
+    First {
+        /// As the journal spells it: `attempt`.
+        fact: String,
+        /// Of any step, or of a fact that has none.
+        step: Option<String>,
+    },
+}
+
+impl Which {
+    fn is(&self, seq: u64, payload: &[u8]) -> bool {
+        match self {
+            Self::Place(place) => *place == seq,
+            Self::First { fact, step } => serde_json::from_slice::<serde_json::Value>(payload).is_ok_and(|record| {
+                let written = &record["fact"];
+                written["fact"] == fact.as_str() && step.as_ref().is_none_or(|step| written["step"] == step.as_str())
+            }),
+        }
+    }
 }
 
 /// On which side of a record.
@@ -43,15 +71,24 @@ impl FromStr for CrashPoint {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || format!("`{text}` is no crash point: write it as after:7, before:7 or torn:7");
-        let (moment, seq) = text.split_once(':').ok_or_else(bad)?;
+        let bad = || format!("`{text}` is no crash point: write it as after:7, before:attempt or torn:applied@05-swap");
+        let (moment, record) = text.split_once(':').ok_or_else(bad)?;
         let moment = match moment {
             "before" => Moment::Before,
             "torn" => Moment::Torn,
             "after" => Moment::After,
             _ => return Err(bad()),
         };
-        Ok(Self { moment, seq: seq.parse().map_err(|_| bad())? })
+        let (fact, step) = record.split_once('@').map_or((record, None), |(fact, step)| (fact, Some(step)));
+        let named = |word: &str| !word.is_empty() && !word.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        let record = match record.parse() {
+            Ok(place) => Which::Place(place),
+            Err(_) if named(fact) && step != Some("") => {
+                Which::First { fact: fact.to_owned(), step: step.map(str::to_owned) }
+            }
+            Err(_) => return Err(bad()),
+        };
+        Ok(Self { moment, record })
     }
 }
 
@@ -92,7 +129,7 @@ impl Store for CrashingStore {
     }
 
     async fn append(&mut self, after: u64, payload: &[u8]) -> Result<Appended, StoreError> {
-        if after + 1 != self.point.seq {
+        if !self.point.record.is(after + 1, payload) {
             return self.inner.append(after, payload).await;
         }
         match self.point.moment {
@@ -125,6 +162,18 @@ impl Store for CrashingStore {
         self.inner.place()
     }
 
+    fn hold(&mut self, epoch: u64, actor: &Actor) {
+        self.inner.hold(epoch, actor);
+    }
+
+    async fn elsewhere(&mut self, log: &Log) -> Result<Alive, StoreError> {
+        self.inner.elsewhere(log).await
+    }
+
+    fn has_reserve(&mut self) -> Result<bool, StoreError> {
+        self.inner.has_reserve()
+    }
+
     fn release_reserve(&mut self) -> bool {
         self.inner.release_reserve()
     }
@@ -145,9 +194,29 @@ mod tests {
 
     #[test]
     fn a_crash_point_is_written_as_it_is_named() {
-        assert_eq!("torn:12".parse(), Ok(CrashPoint { moment: Moment::Torn, seq: 12 }));
-        for bad in ["", "torn", "torn:", "torn:x", "later:1", "after:-1"] {
+        assert_eq!("torn:12".parse(), Ok(CrashPoint { moment: Moment::Torn, record: Which::Place(12) }));
+        let first =
+            |fact: &str, step: Option<&str>| Which::First { fact: fact.to_owned(), step: step.map(str::to_owned) };
+        for (text, moment, record) in [
+            ("before:opened", Moment::Before, first("opened", None)),
+            ("after:attempt@05-swap", Moment::After, first("attempt", Some("05-swap"))),
+        ] {
+            assert_eq!(text.parse(), Ok(CrashPoint { moment, record }));
+        }
+        for bad in ["", "torn", "torn:", "torn:@a", "torn:applied@", "later:1", "after:-1", "after:1x"] {
             assert!(bad.parse::<CrashPoint>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_told_by_its_place_or_by_what_it_says() {
+        let payload = br#"{"fact":{"fact":"attempt","n":1,"step":"05-swap","undo":false}}"#;
+        let which = |text: &str| text.parse::<CrashPoint>().unwrap().record;
+        for yes in ["torn:7", "torn:attempt", "torn:attempt@05-swap"] {
+            assert!(which(yes).is(7, payload), "{yes}");
+        }
+        for no in ["torn:8", "torn:applied", "torn:attempt@07-swap", "torn:applied@05-swap"] {
+            assert!(!which(no).is(7, payload), "{no}");
         }
     }
 }

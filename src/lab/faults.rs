@@ -44,6 +44,14 @@ pub enum FaultKind {
     Twice,
     /// A read is answered from before the last accepted change.
     Stale,
+    /// Nothing happens; S3's `ConditionalRequestConflict`, a 409 to be tried again.
+    Conflict,
+    /// A write to a bucket is done whatever its `If-None-Match` and `If-Match` say, as some stores do.
+    IgnoreConditions,
+    /// The caller is killed when its call arrives, and nothing happens.
+    KillBefore,
+    /// The caller is killed as soon as it happened, before it is answered.
+    KillAfter,
 }
 
 /// An order: which call goes wrong, and how.
@@ -97,6 +105,13 @@ impl Faults {
         let id = faults.len() as u64 + 1;
         faults.push(Fault { id, order, seen: 0, fired: Vec::new() });
         id
+    }
+
+    /// Takes back what has not fired as often as it was to.
+    pub fn mend(&self) {
+        for fault in self.lock().iter_mut() {
+            fault.order.times = u32::try_from(fault.fired.len()).unwrap_or(u32::MAX);
+        }
     }
 
     /// All orders and where they fired.
@@ -157,6 +172,7 @@ mod tests {
             (r#""error_503""#, FaultKind::Error503),
             (r#""reset_after""#, FaultKind::ResetAfter),
             (r#"{"late_ms":500}"#, FaultKind::LateMs(500)),
+            (r#""kill_after""#, FaultKind::KillAfter),
         ] {
             assert_eq!(serde_json::from_str::<FaultKind>(text).unwrap(), kind);
         }

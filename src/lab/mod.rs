@@ -3,6 +3,7 @@
 pub mod balancer;
 pub mod blueprint;
 pub mod build;
+pub mod caller;
 pub mod cloud;
 pub mod crash;
 pub mod dns;

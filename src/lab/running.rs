@@ -88,17 +88,20 @@ impl World {
             _name_servers: name_servers,
             _balancers: balancers,
         };
-        world.name_doors();
+        world.name_doors(&order.moved);
         Ok(world)
     }
 
     /// Names that a rule answers for lead to its listener, and so do names that are an alias of its balancer: the default rule
-    /// answers for any.
-    fn name_doors(&self) {
+    /// answers for any. A name that is going to be moved has no door of its own.
+    fn name_doors(&self, moved: &[String]) {
         let cloud = self.cloud.lock();
         for set in cloud.zones.values().flat_map(|zone| &zone.records) {
             let Some(alias) = &set.alias else { continue };
             let (name, target) = (set.name.trim_end_matches('.'), alias.dns_name.trim_end_matches('.'));
+            if moved.iter().any(|moved| moved.eq_ignore_ascii_case(name)) {
+                continue;
+            }
             let behind =
                 |arn: &str| cloud.balancers.get(arn).is_some_and(|b| b.dns_name.trim_end_matches('.') == target);
             for listener in cloud.listeners.values().filter(|l| behind(&l.balancer)) {

@@ -44,6 +44,18 @@ pub struct Cloud {
     pub groups: BTreeMap<String, TargetGroup>,
     /// Tags by ARN.
     pub tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// Objects by bucket and key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub buckets: BTreeMap<String, BTreeMap<String, Arc<StoredObject>>>,
+}
+
+/// An object of a bucket. Shared, because the whole cloud is copied before each change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredObject {
+    pub body: String,
+    /// In quotes.
+    pub etag: String,
+    pub at: Timestamp,
 }
 
 /// A hosted zone.
@@ -60,6 +72,17 @@ pub struct Zone {
     pub served: Vec<RecordSet>,
     /// Names and types that refuse every change (`CreateResourceRecordSetProtection`).
     pub protected: Vec<(String, String)>,
+    /// What was served before, and resolvers and clients that obey TTLs may still go by.
+    #[serde(default)]
+    pub lingering: Vec<Lingering>,
+}
+
+/// A record set that is served no more, in the caches of those who asked for it in time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lingering {
+    pub set: RecordSet,
+    /// When the last of them forgets it.
+    pub until: Timestamp,
 }
 
 /// A resource record set as Route 53 keeps it.

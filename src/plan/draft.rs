@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use super::finding::Note;
 use super::misfit;
-use super::model::{Aws, Environment, Finalize, Gate, OnFailure, Plan, Release, Router, Step, Witness};
+use super::model::{Aws, Environment, Finalize, Gate, OnFailure, Plan, Release, Router, State, Step, Witness};
 use super::path::Path;
 use super::source::Source;
 use super::tree::{Kind, Node};
@@ -19,7 +19,7 @@ use crate::units::Span;
 pub(crate) struct Draft {
     pub(crate) version: Option<u32>,
     pub(crate) service: Option<ServiceName>,
-    pub(crate) state: Option<String>,
+    pub(crate) state: Option<State>,
     pub(crate) aws: Option<Aws>,
     pub(crate) vars: BTreeMap<String, String>,
     pub(crate) release: Option<Release>,

@@ -131,12 +131,24 @@ impl Finding {
         let theme = if colour { miette::GraphicalTheme::unicode() } else { miette::GraphicalTheme::unicode_nocolor() };
         let handler = miette::GraphicalReportHandler::new_themed(theme).with_width(width).with_links(false);
         let mut text = String::new();
-        match handler.render_report(&mut text, self) {
-            Ok(()) => text,
-            Err(fmt::Error) => format!("{self}\n"),
+        match (handler.render_report(&mut text, self), self.mark) {
+            (Ok(()), Some(Mark { line, column, .. })) if self.source_code().is_none() => {
+                format!("{text}  at {}:{line}:{column}\n", self.file())
+            }
+            (Ok(()), _) => text,
+            (Err(fmt::Error), _) => format!("{self}\n"),
         }
     }
+
+    /// Whether the line that is marked, and those beside it, can be shown to anybody: a bomb of brackets fills the screen.
+    fn is_showable(&self, mark: Mark) -> bool {
+        let around = self.source.inner().lines().skip(mark.line.saturating_sub(2)).take(3);
+        around.into_iter().all(|line| line.len() <= LINE_SHOWN_MAX)
+    }
 }
+
+/// People write lines of a hundred characters; ARNs make some longer.
+const LINE_SHOWN_MAX: usize = 1_000;
 
 /// A plan can hold any character by an escape; a terminal must not be steered by one.
 fn harmless(text: &str) -> String {
@@ -176,7 +188,7 @@ impl Diagnostic for Finding {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        self.mark.is_some().then(|| &*self.source as &dyn SourceCode)
+        self.mark.filter(|mark| self.is_showable(*mark)).map(|_| &*self.source as &dyn SourceCode)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

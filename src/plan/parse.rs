@@ -65,6 +65,9 @@ fn readable(name: &str, text: &str) -> Result<tree::Node, Box<Finding>> {
         return Err(refused("not-text", None, &says, None));
     }
     let tree = tree::read(text).map_err(|BadYaml { why, mark, too_much }| {
+        // The parser speaks of its own types here.
+        let circle = "an alias `*name` stands inside the `&name` that it repeats: that has no end";
+        let why = if why.contains("recursive references") { circle.to_owned() } else { why };
         let (code, says) = if too_much {
             ("too-large", format!("the plan is nested too deeply, or grows too large by its aliases: {why}"))
         } else {

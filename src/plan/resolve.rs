@@ -29,6 +29,12 @@ pub struct Resolved {
 }
 
 impl Resolved {
+    /// Where the routers led when the run began. A run without steps moves nothing: it stops the environment that it calls live,
+    /// which nobody is led to any more.
+    pub fn led_to(&self) -> &EnvironmentName {
+        if self.plan.steps.is_empty() { &self.next } else { &self.live }
+    }
+
     /// The environment that a role names in this run.
     ///
     /// # Errors

@@ -96,9 +96,10 @@ impl Proof {
     pub(super) fn of_error(rung: Rung, error: &AskError) -> Self {
         match error {
             AskError::Refused { .. } => Self::cannot_tell(rung, error.to_string()),
-            AskError::Connect { .. } | AskError::Timeout { .. } | AskError::Broken { .. } => {
-                Self::not_yet(rung, error.to_string())
-            }
+            AskError::Connect { .. }
+            | AskError::NothingListens { .. }
+            | AskError::Timeout { .. }
+            | AskError::Broken { .. } => Self::not_yet(rung, error.to_string()),
         }
     }
 

@@ -123,7 +123,12 @@ impl Asker {
                 return Err(AskError::refused(&call, dial::refusal(bad.ip())));
             }
             let stream = tokio::net::TcpStream::connect(found.as_slice()).await;
-            stream.and_then(|s| s.peer_addr()).map_err(|e| AskError::connect(&call, e))
+            stream.and_then(|s| s.peer_addr()).map_err(|e| match e.kind() {
+                std::io::ErrorKind::ConnectionRefused => {
+                    AskError::NothingListens { call: call.clone(), why: e.to_string() }
+                }
+                _ => AskError::connect(&call, e),
+            })
         };
         tokio::time::timeout(within, dialling).await.unwrap_or_else(|_| Err(AskError::timeout(&call, within)))
     }
@@ -340,6 +345,14 @@ pub enum AskError {
     /// No connection could be made, so the server saw nothing.
     #[error("{call} found no connection: {why}")]
     Connect {
+        /// What was attempted.
+        call: String,
+        /// What was seen instead.
+        why: String,
+    },
+    /// Nothing listens there: the machine itself said so.
+    #[error("{call} found no connection: {why}")]
+    NothingListens {
         /// What was attempted.
         call: String,
         /// What was seen instead.

@@ -48,10 +48,24 @@ pub struct Handle {
     running: JoinHandle<()>,
 }
 
-impl Handle {
-    /// What was counted so far.
-    pub fn snapshot(&self) -> WitnessReport {
+/// What a witness has counted so far, for whoever looks on.
+#[derive(Debug, Clone)]
+pub struct Onlooker {
+    counts: Arc<Counts>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Onlooker {
+    /// The count of now.
+    pub fn report(&self) -> WitnessReport {
         self.counts.report(self.clock.now())
+    }
+}
+
+impl Handle {
+    /// Somebody who sees the count while the witness goes on, and after it.
+    pub fn onlooker(&self) -> Onlooker {
+        Onlooker { counts: Arc::clone(&self.counts), clock: Arc::clone(&self.clock) }
     }
 
     /// Begins no more requests, waits for the short ones under way, and tells what was counted. Long streams that still

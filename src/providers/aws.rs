@@ -31,6 +31,8 @@ pub struct AwsAccess {
     pub profile: Option<String>,
     /// Where the loopback world's cloud listens.
     pub endpoint: Option<String>,
+    /// How many times faster than real time that world runs.
+    pub scale: Option<f64>,
 }
 
 /// Clients of one account, made when first needed. Each is made once: a client of the SDK has a connection pool of its own.
@@ -43,11 +45,25 @@ pub struct AwsClients {
     elbv2: OnceCell<aws_sdk_elasticloadbalancingv2::Client>,
 }
 
+/// What the chain gives to clients that are not of the SDK.
+#[derive(Debug)]
+pub struct AwsChain {
+    /// Gives credentials, as often as it is asked.
+    pub credentials: aws_credential_types::provider::SharedCredentialsProvider,
+    /// The region.
+    pub region: String,
+    /// Where to ask instead of AWS.
+    pub endpoint: Option<String>,
+}
+
 /// No AWS call of ours takes longer than this unless the network is gone.
 const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One attempt's part of it, so that a read whose answer is lost is asked again while there is time.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The least of an attempt's in a loopback world that runs fast: far beyond the time that an answer takes there.
+const WORLD_TIMEOUT_MIN: Duration = Duration::from_secs(1);
 
 /// How long a connection may take to be made: far beyond any round trip on earth.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -57,10 +73,30 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// attempts of two seconds.
 const METADATA_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// The call that says whose credentials these are.
+const WHOSE: &str = "sts GetCallerIdentity";
+
 impl AwsClients {
     /// Clients for `access`; nothing is opened or read yet.
     pub fn new(access: AwsAccess) -> Self {
         Self { access, ..Self::default() }
+    }
+
+    /// Credentials, region and endpoint of the chain, for clients that are not of the SDK.
+    ///
+    /// # Errors
+    /// When there is no region or nobody gives credentials.
+    pub async fn chain(&self) -> Result<AwsChain, ProviderError> {
+        let config = self.config().await?;
+        let missing = |what: &str| {
+            let why = error::explain(&format!("missing {what}"));
+            ProviderError::Rejected { call: format!("finding the AWS {what}"), why }
+        };
+        Ok(AwsChain {
+            credentials: config.credentials_provider().ok_or_else(|| missing("credentials"))?,
+            region: config.region().ok_or_else(|| missing("region"))?.to_string(),
+            endpoint: config.endpoint_url().map(str::to_owned),
+        })
     }
 
     async fn config(&self) -> Result<&SdkConfig, ProviderError> {
@@ -72,8 +108,8 @@ impl AwsClients {
         let region = self.region().await?;
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .operation_timeout(CALL_TIMEOUT);
+            .operation_attempt_timeout(self.real(ATTEMPT_TIMEOUT))
+            .operation_timeout(self.real(CALL_TIMEOUT).max(2 * self.real(ATTEMPT_TIMEOUT)));
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .timeout_config(timeouts.build())
             .http_client(http.clone())
@@ -99,6 +135,14 @@ impl AwsClients {
             credentials = credentials.profile_name(profile);
         }
         Ok(loader.credentials_provider(credentials.build().await).load().await)
+    }
+
+    /// What `patience` really is: the deployer's waits shrink with the world's, but not below what a busy machine needs.
+    fn real(&self, patience: Duration) -> Duration {
+        match self.access.scale {
+            Some(scale) => patience.div_f64(scale.max(1.0)).max(WORLD_TIMEOUT_MIN).min(patience),
+            None => patience,
+        }
     }
 
     /// The plan's region, else the environment's, else the profile's. A machine is not asked where it stands: a plan that
@@ -142,20 +186,29 @@ impl AwsClients {
             .timeout_config(write_timeouts())
     }
 
+    /// The account of these credentials.
+    pub async fn account(&self) -> Result<String, ProviderError> {
+        let answer = aws_sdk_sts::Client::new(self.config().await?).get_caller_identity().send().await;
+        let identity = answer.map_err(|e| read_error(WHOSE, &e))?;
+        Ok(identity.account().unwrap_or("none").to_owned())
+    }
+
+    /// The region that is in force, if anybody says one.
+    pub async fn known_region(&self) -> Option<String> {
+        self.region().await.ok().map(|region| region.to_string())
+    }
+
     /// That these credentials belong to the account that the plan names. Asked once.
     pub async fn check_account(&self) -> Result<(), ProviderError> {
         let Some(wanted) = &self.access.account else { return Ok(()) };
         self.account
             .get_or_try_init(|| async {
-                let call = "sts GetCallerIdentity";
-                let answer = aws_sdk_sts::Client::new(self.config().await?).get_caller_identity().send().await;
-                let identity = answer.map_err(|e| read_error(call, &e))?;
-                let found = identity.account().unwrap_or("none");
-                if found == wanted {
+                let found = self.account().await?;
+                if found == *wanted {
                     return Ok(());
                 }
                 let why = format!("the plan is for account {wanted}, these credentials are for {found}");
-                Err(ProviderError::Rejected { call: call.to_owned(), why })
+                Err(ProviderError::Rejected { call: WHOSE.to_owned(), why })
             })
             .await
             .copied()
@@ -164,5 +217,5 @@ impl AwsClients {
 
 /// A write has one attempt, so it may have all the time.
 fn write_timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(CALL_TIMEOUT).build()
+    TimeoutConfig::builder().disable_operation_attempt_timeout().build()
 }

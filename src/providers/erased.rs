@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Answers, Datum, ProviderError, Refused, Register, Router, Settled, Split, Trap};
+use super::{Answers, Datum, Place, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap};
 use crate::ids::EnvironmentName;
 
 /// A [`Register`] whose value is JSON.
@@ -43,13 +43,15 @@ pub trait AnyRouter: AnyRegister {
     /// See [`Router::sticky_s`].
     fn sticky_s(&self, value: &Value) -> u32;
     /// See [`Router::ready`].
-    async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError>;
+    async fn ready(&self, environment: &EnvironmentName) -> Result<Ready, ProviderError>;
     /// See [`Router::traps`].
     async fn traps(&self, live: &Value) -> Result<Vec<Trap>, ProviderError>;
     /// See [`Router::targets`].
     async fn targets(&self, environment: &EnvironmentName) -> Result<Vec<(String, u16)>, ProviderError>;
     /// See [`Router::members`].
     async fn members(&self, environment: &EnvironmentName) -> Result<Option<Arc<dyn AnyRegister>>, ProviderError>;
+    /// See [`Router::place`].
+    async fn place(&self) -> Result<Option<Place>, ProviderError>;
     /// See [`Router::name_servers`].
     async fn name_servers(&self) -> Result<Vec<String>, ProviderError>;
     /// See [`Router::answers`].
@@ -123,7 +125,7 @@ impl<R: Router> AnyRouter for R {
     fn sticky_s(&self, value: &Value) -> u32 {
         typed(&Register::key(self), value).map_or(0, |v| Router::sticky_s(self, &v))
     }
-    async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError> {
+    async fn ready(&self, environment: &EnvironmentName) -> Result<Ready, ProviderError> {
         Router::ready(self, environment).await
     }
     async fn traps(&self, live: &Value) -> Result<Vec<Trap>, ProviderError> {
@@ -134,6 +136,9 @@ impl<R: Router> AnyRouter for R {
     }
     async fn members(&self, environment: &EnvironmentName) -> Result<Option<Arc<dyn AnyRegister>>, ProviderError> {
         Router::members(self, environment).await
+    }
+    async fn place(&self) -> Result<Option<Place>, ProviderError> {
+        Router::place(self).await
     }
     async fn name_servers(&self) -> Result<Vec<String>, ProviderError> {
         Router::name_servers(self).await

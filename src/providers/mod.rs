@@ -16,6 +16,7 @@ use crate::ids::EnvironmentName;
 
 pub mod argv;
 pub mod aws;
+pub mod buckets;
 pub mod dns;
 pub mod environments;
 pub mod erased;
@@ -90,8 +91,8 @@ pub trait Router: Register {
     }
 
     /// Whether enough of `environment` is healthy, as the router itself sees it, to be sent traffic.
-    async fn ready(&self, _environment: &EnvironmentName) -> Result<Settled, ProviderError> {
-        Ok(Settled::Yes("the router has no health of its own".to_owned()))
+    async fn ready(&self, _environment: &EnvironmentName) -> Result<Ready, ProviderError> {
+        Ok(Ready::Yes("the router has no health of its own".to_owned()))
     }
 
     /// The addresses and ports that stand for `environment` here, where the router keeps them (a target group).
@@ -101,6 +102,11 @@ pub trait Router: Register {
 
     /// The register of those addresses, where servers are to be registered before they get traffic.
     async fn members(&self, _environment: &EnvironmentName) -> Result<Option<Arc<dyn AnyRegister>>, ProviderError> {
+        Ok(None)
+    }
+
+    /// What else stands where this value stands, and is left alone; none where nothing does.
+    async fn place(&self) -> Result<Option<Place>, ProviderError> {
         Ok(None)
     }
 
@@ -142,6 +148,28 @@ pub enum Settled {
     NotYet(String),
     /// The back-end does not say.
     CannotTell(String),
+}
+
+/// Where a router's value stands, and what stands there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The place, for people: `listener app/edge/...`.
+    pub of: String,
+    /// The part that is this router's: `rule 10`.
+    pub own: String,
+    /// All parts, this one too, in the place's own order.
+    pub parts: Vec<String>,
+}
+
+/// Whether a router sees enough of an environment healthy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ready {
+    /// It does, and how that is known.
+    Yes(String),
+    /// It does not.
+    No(String),
+    /// It has not looked, or not often enough: nothing sends traffic there, or it was only just registered.
+    NotAsked(String),
 }
 
 /// Why a call to a back-end did not succeed. It is written to the journal, so it is data.

@@ -179,10 +179,10 @@ impl Reporter for Bars {
                 self.end();
                 self.say(record, state);
             }
+            // `begin` said it.
+            Fact::RunStarted(_) | Fact::Opened { .. } => {}
             // At the end its own line says it better than a bar that is about to go.
-            Fact::RunStarted(_)
-            | Fact::Opened { .. }
-            | Fact::Attempt { .. }
+            Fact::Attempt { .. }
             | Fact::Applied { .. }
             | Fact::Unwinding { .. }
             | Fact::Observed { .. }
@@ -219,7 +219,9 @@ struct Traffic(BTreeMap<String, (String, String)>);
 impl Traffic {
     fn of(state: &RunState) -> Self {
         let resolved = &state.started.resolved;
-        let live = resolved["live"].as_str().unwrap_or("?");
+        // A run without steps stops what it calls live; everything leads to the other.
+        let moves = resolved["plan"]["steps"].as_array().is_some_and(|steps| !steps.is_empty());
+        let live = resolved[if moves { "live" } else { "next" }].as_str().unwrap_or("?");
         let routers = resolved["plan"]["routers"].as_object().into_iter().flatten();
         let named =
             routers.filter_map(|(name, router)| Some((key_of(router)?, (name.clone(), format!("all to {live}")))));

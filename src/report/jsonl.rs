@@ -16,7 +16,7 @@ impl Reporter for JsonLines {
     fn begin(&mut self, around: &Around, state: &RunState) {
         let resolved = &state.started.resolved;
         say(&serde_json::json!({
-            "type": "begun", "version": VERSION, "service": resolved["plan"]["service"], "run": state.run, "plan": state.started.plan_name,
+            "type": "begun", "service": resolved["plan"]["service"], "run": state.run, "plan": state.started.plan_name,
             "digest": state.started.digest, "from": resolved["live"], "to": resolved["next"], "release": resolved["plan"]["release"],
             "by": around.by, "state": around.place, "back": around.back, "lab": around.lab, "at": state.last_at,
         }));
@@ -24,7 +24,7 @@ impl Reporter for JsonLines {
 
     fn record(&mut self, record: &Record, _state: &RunState) {
         let mut object = serde_json::json!({
-            "type": "fact", "version": VERSION, "service": record.service, "run": record.run, "seq": record.seq, "at": record.at,
+            "type": "fact", "service": record.service, "run": record.run, "seq": record.seq, "at": record.at,
         });
         let fact = serde_json::to_value(&record.fact).unwrap_or_default();
         if let (Some(object), serde_json::Value::Object(mut fields)) = (object.as_object_mut(), fact) {
@@ -38,12 +38,16 @@ impl Reporter for JsonLines {
     }
 
     fn progress(&mut self, step: &StepId, note: &str, at: jiff::Timestamp) {
-        say(&serde_json::json!({ "type": "progress", "version": VERSION, "step": step, "note": note, "at": at }));
+        say(&serde_json::json!({ "type": "progress", "step": step, "note": note, "at": at }));
     }
 }
 
-/// A closed pipe never ends a deploy.
+/// One object, with the version of these lines. A closed pipe never ends a deploy.
 pub fn say(object: &serde_json::Value) {
     use std::io::Write;
+    let mut object = object.clone();
+    if let Some(fields) = object.as_object_mut() {
+        fields.insert("version".to_owned(), VERSION.into());
+    }
     drop(writeln!(std::io::stdout(), "{object}"));
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::words::{Line, Mark, line};
 use super::{Around, Reporter};
 use crate::ids::StepId;
+use crate::journal::fact::Fact;
 use crate::journal::record::Record;
 use crate::journal::state::RunState;
 
@@ -40,6 +41,10 @@ impl Reporter for Lines {
     }
 
     fn record(&mut self, record: &Record, state: &RunState) {
+        // `begin` said how it began.
+        if matches!(record.fact, Fact::RunStarted(_) | Fact::Opened { .. }) {
+            return;
+        }
         if let Some(said) = line(record, state) {
             self.say(&said);
         }

@@ -71,7 +71,8 @@ pub fn line(record: &Record, state: &RunState) -> Option<Line> {
             (Mark::Good, format!("{step}  {}  {evidence}", took(state, step, record.at)))
         }
         Fact::Failed { step, failure } => (Mark::Bad, format!("{step}  {}", failure.why)),
-        Fact::Unwinding { why, .. } => (Mark::Bad, format!("rolling back: {why}")),
+        Fact::Unwinding { why, to: None, .. } => (Mark::Bad, format!("rolling back: {why}")),
+        Fact::Unwinding { why, to: Some(step), .. } => (Mark::Bad, format!("rolling back to `{step}`: {why}")),
         Fact::Undone { step, evidence, .. } => (Mark::Good, format!("undo {step}  {evidence}")),
         Fact::UndoFailed { step, failure } => (Mark::Bad, format!("undo {step}  {}", failure.why)),
         Fact::Observed { what, detail } if what == "traffic restored" => {
@@ -156,7 +157,10 @@ fn ended(outcome: &Outcome) -> Line {
     let (mark, text) = match outcome {
         Outcome::Deployed => (Mark::Good, "deployed and verified".to_owned()),
         Outcome::Finalized => (Mark::Good, "finalized".to_owned()),
-        Outcome::RolledBack { .. } => (Mark::Good, "rolled back completely, verified".to_owned()),
+        Outcome::RolledBack { to: None, .. } => (Mark::Good, "rolled back completely, verified".to_owned()),
+        Outcome::RolledBack { to: Some(step), .. } => {
+            (Mark::Good, format!("rolled back to `{step}`, which stays; verified"))
+        }
         Outcome::RollbackIncomplete { traffic_restored, left, .. } => {
             let traffic = if *traffic_restored { "traffic is restored" } else { "TRAFFIC IS NOT RESTORED" };
             (Mark::Bad, format!("rollback incomplete: {traffic}, {} left", left.len()))

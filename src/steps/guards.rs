@@ -12,7 +12,7 @@ use super::set::Guard;
 use super::{Cx, StepError, Verdict};
 use crate::ids::EnvironmentName;
 use crate::plan::model::Release;
-use crate::providers::Settled;
+use crate::providers::Ready;
 use crate::providers::erased::AnyRouter;
 use crate::units::Span;
 
@@ -29,9 +29,8 @@ pub struct RouterReady {
 impl Guard for RouterReady {
     async fn holds(&self, _from: &Value, _to: &Value, _cx: &Cx<'_>) -> Result<Verdict, StepError> {
         Ok(match self.router.ready(&self.environment).await? {
-            Settled::Yes(evidence) => Verdict::yes(evidence),
-            Settled::NotYet(why) => Verdict::NotYet(why),
-            Settled::CannotTell(why) => Verdict::CannotTell(why),
+            Ready::Yes(evidence) => Verdict::yes(evidence),
+            Ready::No(why) | Ready::NotAsked(why) => Verdict::NotYet(why),
         })
     }
 }
@@ -141,11 +140,10 @@ impl Guard for DestinationProven {
                 other => return Ok(other),
             }
             match self.router.ready(environment).await? {
-                Settled::Yes(_) => {}
+                Ready::Yes(_) => {}
                 // A group that no rule names is not health-checked at all; its own proof has to do.
-                Settled::NotYet(why) if why.contains("unused") || why.contains("initial") => said.push(why),
-                Settled::NotYet(why) => return Ok(Verdict::NotYet(why)),
-                Settled::CannotTell(why) => return Ok(Verdict::CannotTell(why)),
+                Ready::NotAsked(why) => said.push(why),
+                Ready::No(why) => return Ok(Verdict::NotYet(why)),
             }
         }
         Ok(Verdict::yes(said.join("; ")))

@@ -9,7 +9,7 @@ use super::Verdict;
 use crate::ids::EnvironmentName;
 use crate::plan::model::{Access, Endpoints, Release, Serves};
 use crate::probes::health::{self, Proof};
-use crate::probes::http::Asker;
+use crate::probes::http::{AskError, Asker};
 use crate::probes::in_flight::{self, Load};
 use crate::providers::erased::AnyRouter;
 use crate::world::AddressMap;
@@ -154,7 +154,7 @@ impl Servers {
         let (Ok(asker), Ok(urls)) = (self.asker().await, self.urls().await) else { return false };
         for url in &urls {
             match asker.connect(url, std::time::Duration::from_secs(2)).await {
-                Err(crate::probes::http::AskError::Connect { why, .. }) if why.contains("refused") => {}
+                Err(AskError::NothingListens { .. }) => {}
                 Ok(_) | Err(_) => return false,
             }
         }

@@ -33,9 +33,8 @@ const ABSENCES: &[Absence] = &[
         words: &["tokio::time::sleep", "thread::sleep"],
         only_in: &[
             "clock.rs",
-            "cli/desk.rs",    // another process is waited for in real time
-            "cli/lab/up.rs",  // the same
-            "cli/witness.rs", // counts are taken by real time
+            "cli/desk.rs",   // another process is waited for in real time
+            "cli/lab/up.rs", // the same
         ],
         why: "waiting goes by the clock that is handed in",
     },
@@ -43,9 +42,10 @@ const ABSENCES: &[Absence] = &[
     Absence {
         words: &["Instant::now"],
         only_in: &[
-            "report/lines.rs",             // heartbeats go by the reader's time
-            "probes/propagation/watch.rs", // how long an answer took
-            "plan/tree.rs",                // its own test's
+            "report/lines.rs",                // heartbeats go by the reader's time
+            "probes/propagation/watch.rs",    // how long an answer took
+            "plan/tree.rs",                   // its own test's
+            "journal/store/object/bucket.rs", // after how long a bucket is not asked again
             "lab/",
             "cli/", // other processes and people are waited for in real time
         ],
@@ -61,6 +61,8 @@ const ABSENCES: &[Absence] = &[
         only_in: &[
             "journal/",
             "engine/drive.rs",
+            "cli/claims.rs",   // says why the run did not go on
+            "cli/unfenced.rs", // says that nobody was kept out
             "cli/rollback.rs", // turns round, before the loop has it
             "cli/stop.rs",     // the same
         ],

@@ -14,3 +14,4 @@ mod bench;
 mod mistakes;
 mod story;
 mod trouble;
+mod verbs;

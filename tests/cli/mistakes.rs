@@ -88,6 +88,11 @@ fn a_state_that_cannot_be_kept_stops_everything_with_a_code_of_its_own() {
     let bench = Bench::new();
     bench.write("plan.yaml", &plan("demo.yaml"));
     bench.write("file", "");
+    // A directory that cannot be read is not an empty one: in an incident, that would send people looking elsewhere.
+    for verb in ["rollback", "status", "resume", "finalize", "history", "events", "approve"] {
+        let ran = bench.run(&[verb, "--state", "file"]);
+        ran.expect(74, &[], &["cannot read the state directory file", "nothing was changed"]).helps();
+    }
     // A path below a file: nobody can write there, root neither.
     for args in [&["deploy", "plan.yaml", "--yes"][..], &["plan", "plan.yaml"]] {
         bench

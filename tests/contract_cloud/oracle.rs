@@ -1,6 +1,7 @@
 //! The oracle logs every call, and finds each broken promise at the call that broke it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_elasticloadbalancingv2::types::TargetDescription;
 use modelswap::lab::oracle::{Call, OnMutation};
@@ -8,6 +9,7 @@ use serde_json::json;
 
 use crate::dns::{Create, Delete, Upsert, balancer, change, live, set, weighted};
 use crate::elb::{forward, modify};
+use crate::support::world::INSYNC_AFTER;
 use crate::support::world::Lab;
 
 #[tokio::test]
@@ -97,7 +99,8 @@ async fn the_right_order_breaks_nothing() {
     let blue = TargetDescription::builder().id("203.0.113.10").port(8000).build();
     w.elb.deregister_targets().target_group_arn(w.group("blue")).targets(blue).send().await.unwrap();
     let findings = lab.desk.findings().await;
-    assert!(findings.iter().all(|f| f.promise == "never-dark") && findings.len() == 2, "{findings:?}");
+    let of = |promise: &str| findings.iter().filter(|f| f.promise == promise).count();
+    assert_eq!((of("never-dark"), of("way-back"), findings.len()), (2, 1, 3), "{findings:?}");
     assert!(findings.iter().any(|f| f.on.starts_with("chat.")), "{findings:?}");
 }
 
@@ -149,4 +152,72 @@ async fn a_hook_sees_every_mutating_call_before_its_effect_even_a_refused_one() 
     change(w, &[(Delete, set(&w.name("m"), "A", 60, &["1.1.1.1"]))]).await.unwrap_err();
     let findings = lab.desk.findings().await;
     assert_eq!((findings.len(), findings[0].promise.as_str(), findings[0].call), (1, "write-ahead", 2));
+}
+
+const BLUE: &str = "203.0.113.10";
+const GREEN: &str = "203.0.113.20";
+
+/// A name that led to blue for a TTL of 60 s, and leads to green since now, as its name servers know.
+async fn moved_to_green(lab: &Lab) {
+    let w = &lab.world;
+    let m = w.name("m");
+    let (blue, green) = (set(&m, "A", 60, &[BLUE]), set(&m, "A", 60, &[GREEN]));
+    change(w, &[(Create, blue.clone())]).await.unwrap();
+    lab.clock.advance(INSYNC_AFTER);
+    change(w, &[(Delete, blue), (Create, green)]).await.unwrap();
+    lab.clock.advance(INSYNC_AFTER);
+    assert_eq!(lab.desk.findings().await, []);
+}
+
+#[tokio::test]
+async fn a_server_that_ends_while_answers_are_still_in_caches_is_found() {
+    let lab = Lab::start().await;
+    moved_to_green(&lab).await;
+    lab.clock.advance(Duration::from_secs(59));
+    lab.end_server("203.0.113.10:8000").await;
+    let findings = lab.desk.findings().await;
+    let promises: Vec<_> = findings.iter().map(|f| f.promise.as_str()).collect();
+    // The listener's rules lead to blue's group too, but its target was never healthy there.
+    assert!(promises.contains(&"never-dark") && promises.contains(&"way-back"), "{findings:?}");
+    assert!(findings.iter().any(|f| f.promise == "never-dark" && f.on.contains("in caches until")), "{findings:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_ends_when_its_answers_are_forgotten_breaks_nothing() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    // No rule leads to blue either.
+    lab.heal("green").await;
+    for rule in [&w.names.rule, &w.names.listener] {
+        let actions = json!([{ "Forward": { "groups": [[w.group("green"), 1]], "sticky_s": null } }]);
+        let arn = lab
+            .cloud
+            .lock()
+            .rules
+            .iter()
+            .find(|(arn, r)| *arn == rule || r.priority.is_none() && r.listener == *rule)
+            .unwrap()
+            .0
+            .clone();
+        lab.desk.edit(json!({ "set_actions": { "rule": arn, "actions": actions } })).await;
+    }
+    moved_to_green(&lab).await;
+    lab.clock.advance(Duration::from_secs(60));
+    lab.end_server("203.0.113.10:8000").await;
+    assert_eq!(lab.desk.findings().await, []);
+    lab.end_server("203.0.113.20:8000").await;
+    assert!(lab.desk.broken().await.contains(&"never-dark".to_owned()), "green is what everything leads to");
+}
+
+#[tokio::test]
+async fn a_target_that_is_deregistered_while_its_group_gets_traffic_is_found_even_when_others_are_healthy() {
+    let lab = Lab::start().await;
+    let w = &lab.world;
+    lab.heal("blue").await;
+    let target = |id: &str| TargetDescription::builder().id(id).port(8000).build();
+    w.elb.register_targets().target_group_arn(w.group("blue")).targets(target(GREEN)).send().await.unwrap();
+    let health = json!({ "group": w.group("blue"), "id": GREEN, "port": 8000, "health": "Healthy" });
+    lab.desk.edit(json!({ "set_health": health })).await;
+    w.elb.deregister_targets().target_group_arn(w.group("blue")).targets(target(GREEN)).send().await.unwrap();
+    assert_eq!(lab.desk.broken().await, ["way-back"]);
 }

@@ -17,7 +17,7 @@ use crate::support::world::Lab;
 async fn another_account_is_refused_before_anything_is_written() {
     let lab = Lab::start().await;
     let (region, endpoint) = (Some("eu-west-1".to_owned()), Some(lab.world.url.clone()));
-    let access = AwsAccess { account: Some("999999999999".to_owned()), region, profile: None, endpoint };
+    let access = AwsAccess { account: Some("999999999999".to_owned()), region, profile: None, endpoint, scale: None };
     let zone = (lab.world.names.zone.as_str(), false);
     let register =
         Route53::new(Arc::new(AwsClients::new(access)), zone, "m.w.example.com", Form::Weighted([].into()), None);

@@ -1,9 +1,10 @@
 //! What only names have: where they are found, what stands at them, and what Route 53 says about a change.
 
 use modelswap::lab::oracle::edit::Edit;
-use modelswap::lab::state::RecordSet;
+use modelswap::lab::state::{self, RecordSet};
+use modelswap::providers::dns::route53::value::Alias;
 use modelswap::providers::dns::route53::{Form, Route53};
-use modelswap::providers::{ProviderError, Register, Router, Settled, Split};
+use modelswap::providers::{ProviderError, Ready, Register, Router, Settled, Split};
 use serde_json::json;
 
 use crate::register::writes;
@@ -124,4 +125,43 @@ async fn what_stands_beside_a_name_is_found_by_the_read_that_was_made_anyway() {
     assert_eq!(codes, ["https-record", "owner"]);
     let lists = lab.oracle.calls().iter().filter(|call| call.operation == "ListResourceRecordSets").count();
     assert_eq!((lists, writes(&lab).len()), (3, 0), "the name once, and the two places of external-dns");
+}
+
+/// A name that is led to a balancer without anything healthy is dark, and no answer of Route 53 would say so.
+#[tokio::test]
+async fn an_alias_is_ready_when_its_balancer_has_healthy_targets_where_that_is_asked_in_every_group() {
+    let lab = Lab::start().await;
+    let target = |name: &str| {
+        let cloud = lab.cloud.lock();
+        let balancer = cloud.balancers.values().find(|b| b.name == name).unwrap();
+        (format!("{}.", balancer.dns_name.to_lowercase()), balancer.canonical_zone_id.clone())
+    };
+    let register = |asks: bool, elsewhere: &str| {
+        let (front, zone) = target("front");
+        let alias = |target: String| Alias { target, zone: zone.clone(), evaluate_target_health: asks };
+        let form = Form::Aliases(each(alias(format!("dualstack.{front}")), alias(elsewhere.to_owned())));
+        let zone = (lab.world.names.zone.as_str(), false);
+        Route53::new(clients(&lab.world.url), zone, &lab.world.name("m"), form, None)
+    };
+    let (some, all) = (register(false, "d111111abcdef8.cloudfront.net."), register(true, &target("other").0));
+    let dark = some.ready(&a()).await.unwrap();
+    assert!(matches!(&dark, Ready::No(why) if why.contains("blue")), "{dark:?}");
+    lab.heal("blue").await;
+    assert!(matches!(some.ready(&a()).await, Ok(Ready::Yes(_))));
+    assert!(matches!(all.ready(&a()).await, Ok(Ready::Yes(_))));
+    // Another group comes onto the same balancer, with nothing healthy in it.
+    let rule = lab.world.names.rule.clone();
+    let groups = ["blue", "green"].map(|name| (lab.world.group(name).to_owned(), 1)).to_vec();
+    let actions = vec![state::Action::Forward { groups, sticky_s: None }];
+    Edit::SetActions { rule, actions }.make(&mut lab.cloud.lock()).unwrap();
+    assert!(matches!(some.ready(&a()).await, Ok(Ready::Yes(_))));
+    let dark = all.ready(&a()).await.unwrap();
+    assert!(matches!(&dark, Ready::No(why) if why.contains("green")), "{dark:?}");
+    lab.heal("green").await;
+    assert!(matches!(all.ready(&a()).await, Ok(Ready::Yes(_))));
+    // A balancer without any group is dark; what is no balancer of ours cannot be asked, and that is said.
+    assert!(matches!(all.ready(&b()).await, Ok(Ready::No(_))));
+    let said = some.ready(&b()).await.unwrap();
+    assert!(matches!(&said, Ready::Yes(why) if why.contains("no load balancer of this account")), "{said:?}");
+    assert_eq!(writes(&lab).len(), 0);
 }

@@ -52,7 +52,13 @@ pub(crate) fn each<T>(of_a: T, of_b: T) -> BTreeMap<EnvironmentName, T> {
 
 pub(crate) fn clients(url: &str) -> Arc<AwsClients> {
     let (region, endpoint) = (Some("eu-west-1".to_owned()), Some(url.to_owned()));
-    Arc::new(AwsClients::new(AwsAccess { account: Some("123456789012".to_owned()), region, profile: None, endpoint }))
+    Arc::new(AwsClients::new(AwsAccess {
+        account: Some("123456789012".to_owned()),
+        region,
+        profile: None,
+        endpoint,
+        scale: None,
+    }))
 }
 
 fn of_router(

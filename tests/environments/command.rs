@@ -193,13 +193,3 @@ async fn a_program_that_is_not_there_is_a_refusal_and_what_others_start_then_is_
     std::fs::write(place.path("up"), "").unwrap();
     assert_eq!(r.read().await.unwrap(), on(EXTERNAL));
 }
-
-#[tokio::test]
-async fn in_the_loopback_world_only_its_own_process_runs() {
-    let place = Place::new();
-    let world = place.files().open().for_world(vec!["sh".into(), "-c".into(), "echo stand-in; exec sleep 600".into()]);
-    start(&world, "t1").await;
-    until("it is up", async || place.read("state/environments/a.log").contains("stand-in")).await;
-    stop(&world, "t1").await;
-    assert_eq!(place.read("calls"), "");
-}

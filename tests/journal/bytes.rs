@@ -10,7 +10,8 @@ use modelswap::journal::writer::JournalError;
 use serde_json::Value;
 
 use super::support::{
-    at, attempt, begin, block_on, chain, every_kind, journal_of, look, me, put, scratch, service, started, step,
+    at, attempt, begin, block_on, chain, count_cells, every_kind, journal_of, look, me, put, scratch, service, started,
+    step,
 };
 
 fn twenty() -> Vec<Vec<u8>> {
@@ -26,6 +27,7 @@ async fn load(state: &Path) -> Result<usize, StoreError> {
 
 /// `check` for each of `0..count`, on several threads, each with a journal of its own: most of the time goes into calls.
 fn for_each(count: usize, check: impl AsyncFn(&Path, usize) + Sync) {
+    let began = std::time::Instant::now();
     std::thread::scope(|threads| {
         for thread in 0..THREADS {
             let check = &check;
@@ -39,6 +41,7 @@ fn for_each(count: usize, check: impl AsyncFn(&Path, usize) + Sync) {
             });
         }
     });
+    count_cells(std::thread::current().name().unwrap_or("?"), count, began);
 }
 
 const THREADS: usize = 4;

@@ -10,6 +10,7 @@
     reason = "a test stops at the first surprise, and tells people about it"
 )]
 
+mod broken;
 mod bytes;
 mod holders;
 mod large;

@@ -79,13 +79,15 @@ async fn fill(state: &Path) {
     let mut back = open(state, gone(), Purpose::Rollback, Takeover::Never).await.unwrap();
     for n in 0..40 {
         let why = format!("{n}");
-        back.append(Fact::Unwinding { why, unproven: false, keep: false, asked: true }, at(5)).await.unwrap();
+        back.append(Fact::Unwinding { why, unproven: false, keep: false, asked: true, to: None }, at(5)).await.unwrap();
     }
     back.append(attempt("a", true), at(6)).await.unwrap();
     back.append(Fact::Undone { step: step("a"), evidence: "reads 0".to_owned(), tails: Vec::new() }, at(7))
         .await
         .unwrap();
-    back.append(Fact::Finished { outcome: Outcome::RolledBack { why: "asked".to_owned() } }, at(8)).await.unwrap();
+    back.append(Fact::Finished { outcome: Outcome::RolledBack { why: "asked".to_owned(), to: None } }, at(8))
+        .await
+        .unwrap();
     let error = begin(state, 2, gone()).await.unwrap_err();
     assert!(is_full(&error), "{error}");
     assert_eq!(look(state).await.1.newest().unwrap(), back.state());

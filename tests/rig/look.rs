@@ -121,6 +121,11 @@ fn route53(router: &Value, cloud: &Value) -> String {
         let with_weight = sets.iter().any(|s| s["set_identifier"] == *wanted && s["weight"].as_u64() > Some(0));
         leads.extend(with_weight.then(|| environment.clone()));
     }
+    for (environment, wanted) in router["aliases"].as_object().into_iter().flatten() {
+        let target = format!("{}.", wanted["target"].as_str().unwrap_or_default());
+        let held = sets.iter().any(|s| s["alias"]["dns_name"] == target.as_str());
+        leads.extend(held.then(|| environment.clone()));
+    }
     for (environment, wanted) in router["values"].as_object().into_iter().flatten() {
         let held = sets.iter().any(|s| s["kind"] == "A" && s["values"] == *wanted);
         leads.extend(held.then(|| environment.clone()));

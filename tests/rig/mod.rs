@@ -125,6 +125,28 @@ impl World {
         }
     }
 
+    /// Shorter times than a plan's world has, for suites that ask in which order things are done: answers live 90 s and targets
+    /// drain for 10 s.
+    pub(crate) async fn with_short_times(self) -> Self {
+        let cloud = self.oracle("cloud").await;
+        let mut edits = Vec::new();
+        for (arn, _) in cloud["groups"].as_object().into_iter().flatten() {
+            let delay = serde_json::json!({ "arn": arn, "key": "deregistration_delay.timeout_seconds", "value": "10" });
+            edits.push(serde_json::json!({ "set_attribute": delay }));
+        }
+        for (id, zone) in cloud["zones"].as_object().into_iter().flatten() {
+            for set in zone["records"].as_array().into_iter().flatten().filter(|set| set["ttl_s"] == 300) {
+                let mut set = set.clone();
+                set["ttl_s"] = 90.into();
+                edits.push(serde_json::json!({ "set_record": { "zone": id, "set": set } }));
+            }
+        }
+        for edit in edits {
+            http::post(&format!("{}/edit", self.file.oracle), &edit).await;
+        }
+        self
+    }
+
     /// What all commands so far said to people.
     pub(crate) fn said(&self) -> String {
         let entries = std::fs::read_dir(self.directory()).expect("it is there").flatten();
@@ -188,10 +210,23 @@ impl World {
         self.run_with(args, &[(modelswap::lab::crash::VARIABLE, crash)]).await
     }
 
-    async fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
+    /// The same from a machine of another name that sees the same state.
+    pub(crate) async fn run_elsewhere(&self, args: &[&str]) -> Ended {
+        let (path, out) = (self.path(), self.next_output(&args[0]));
+        let script = "hostname elsewhere && exec \"$@\"";
+        let args = args.iter().copied().chain(["--world", text(&path)]);
+        let command = ["--uts", "--map-root-user", "sh", "-c", script, "sh", BINARY].into_iter().chain(args);
+        run_program("unshare", &command.collect::<Vec<_>>(), &[], &out).await
+    }
+
+    fn next_output(&self, verb: &str) -> PathBuf {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
-        let out = self.directory().join(format!("{call:02}-{}", args.first().copied().unwrap_or_default()));
-        let path = self.path();
+        self.directory().join(format!("{call:02}-{verb}"))
+    }
+
+    /// The same with an environment of its own.
+    pub(crate) async fn run_with(&self, args: &[&str], env: &[(&str, &str)]) -> Ended {
+        let (path, out) = (self.path(), self.next_output(args.first().copied().unwrap_or_default()));
         let args: Vec<&str> = args.iter().copied().chain(["--world", text(&path)]).collect();
         run(&args, env, &out).await
     }
@@ -204,6 +239,11 @@ impl World {
     /// What the oracle says: `calls`, `findings`, `faults`, `cloud`.
     pub(crate) async fn oracle(&self, what: &str) -> Value {
         http::get(&format!("{}/{what}", self.file.oracle)).await
+    }
+
+    /// Takes back every order that has not fired as often as it was to.
+    pub(crate) async fn mend(&self) {
+        http::post(&format!("{}/mend", self.file.oracle), &serde_json::json!({})).await;
     }
 
     /// Orders a fault.
@@ -238,21 +278,25 @@ impl Drop for World {
 
 /// Runs the binary to its end, its output in `OUT.out` and `OUT.err`.
 pub(crate) async fn run(args: &[impl AsRef<OsStr>], env: &[(&str, &str)], out: &Path) -> Ended {
+    run_program(BINARY, args, env, out).await
+}
+
+async fn run_program(program: &str, args: &[impl AsRef<OsStr>], env: &[(&str, &str)], out: &Path) -> Ended {
     let (stdout, stderr) = (out.with_extension("out"), out.with_extension("err"));
     let create = |path: &Path| std::fs::File::create(path).expect("a file for the output");
-    let mut command = tokio::process::Command::new(BINARY);
+    let mut command = tokio::process::Command::new(program);
     command.args(args).stdin(Stdio::null()).stdout(create(&stdout)).stderr(create(&stderr)).kill_on_drop(true);
     // What a developer or a CI system has set must not change what is tested.
     for name in ["CI", "MODELSWAP_STATE", "AWS_PROFILE", "AWS_REGION", "GITHUB_STEP_SUMMARY"] {
         command.env_remove(name);
     }
     command.envs([("NO_COLOR", "1"), ("CHAT_API_KEY", "a-key-for-tests")]).envs(env.iter().copied());
-    let mut child = command.spawn().expect("the binary runs");
+    let mut child = command.spawn().unwrap_or_else(|e| panic!("{program} cannot be run: {e}"));
     let ended = tokio::time::timeout(ENDS_WITHIN, child.wait()).await;
     let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
     let args: Vec<_> = args.iter().map(|a| a.as_ref().to_string_lossy().into_owned()).collect();
     let status = ended
-        .unwrap_or_else(|_| panic!("`modelswap {}` hangs; it said: {}", args.join(" "), read(&stderr)))
+        .unwrap_or_else(|_| panic!("`{program} {}` hangs; it said: {}", args.join(" "), read(&stderr)))
         .expect("it can be waited for");
     Ended { code: status.code(), signal: status.signal(), stdout: read(&stdout), stderr: read(&stderr) }
 }

@@ -29,6 +29,11 @@ impl Desk {
         self.get("cloud").await
     }
 
+    /// Where servers served and do so no more.
+    pub(crate) async fn ended(&self) -> Vec<String> {
+        self.get("ended").await
+    }
+
     pub(crate) async fn faults(&self) -> Vec<Fault> {
         self.get("faults").await
     }

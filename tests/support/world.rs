@@ -6,11 +6,14 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_sdk_elasticloadbalancingv2 as elbv2;
 use aws_sdk_route53 as route53;
-use modelswap::lab::blueprint::{BalancerOrder, Blueprint, GroupOrder, ListenerOrder, RuleOrder, ZoneOrder};
+use modelswap::lab::blueprint::{
+    BalancerOrder, Blueprint, GroupOrder, ListenerOrder, RuleOrder, ServerOrder, ZoneOrder,
+};
 use modelswap::lab::build::{self, Built};
 use modelswap::lab::cloud::{CloudServer, Parts, Settings, serve};
 use modelswap::lab::faults::Faults;
 use modelswap::lab::oracle::Oracle;
+use modelswap::lab::stand_ins::StandIns;
 use modelswap::lab::state::SharedCloud;
 
 use super::desk::Desk;
@@ -33,6 +36,7 @@ pub(crate) struct Lab {
     pub(crate) cloud: SharedCloud,
     pub(crate) clock: Arc<HandClock>,
     pub(crate) oracle: Oracle,
+    pub(crate) stand_ins: StandIns,
     pub(crate) desk: Desk,
     pub(crate) server: CloudServer,
 }
@@ -68,7 +72,7 @@ impl Lab {
         let server = serve(Parts {
             cloud: cloud.clone(),
             clock: clock.clone(),
-            stand_ins,
+            stand_ins: stand_ins.clone(),
             faults: Faults::default(),
             oracle: oracle.clone(),
             settings,
@@ -76,7 +80,20 @@ impl Lab {
         .await
         .unwrap();
         let desk = Desk { url: server.oracle_url() };
-        Self { world: World::at(&server.url(), names), cloud, clock, oracle, desk, server }
+        Self { world: World::at(&server.url(), names), cloud, clock, oracle, stand_ins, desk, server }
+    }
+
+    /// The server of `address` served and has ended, and the oracle knows.
+    pub(crate) async fn end_server(&self, address: &str) {
+        let (host, port) = address.rsplit_once(':').unwrap();
+        let socket = self.stand_ins.get(host, port.parse().unwrap()).unwrap();
+        let mut line = tokio::net::TcpStream::connect(self.server.oracle_addr).await.unwrap();
+        let body = serde_json::to_string(&[socket]).unwrap();
+        let head = format!("POST /serving HTTP/1.1\r\nhost: lab\r\ncontent-length: {}\r\n\r\n", body.len());
+        tokio::io::AsyncWriteExt::write_all(&mut line, format!("{head}{body}").as_bytes()).await.unwrap();
+        assert!(!self.desk.ended().await.iter().any(|ended| ended == address));
+        drop(line);
+        while !self.desk.ended().await.iter().any(|ended| ended == address) {}
     }
 
     /// Says what the health check of blue's and green's target finds.
@@ -112,7 +129,16 @@ fn blueprint() -> Blueprint {
         listeners: vec![listener],
         ..BalancerOrder::default()
     };
+    let server = |environment: &str, address: &str| ServerOrder {
+        environment: modelswap::ids::EnvironmentName::new(environment).unwrap(),
+        address: address.to_owned(),
+        model: "chat".to_owned(),
+        revision: None,
+        load_s: 0.0,
+        running: true,
+    };
     Blueprint {
+        servers: vec![server("blue", "203.0.113.10:8000"), server("green", "203.0.113.20:8000")],
         zones: vec![zone(false), zone(true)],
         balancers: vec![balancer("front", listener), balancer("other", other)],
         groups: vec![

@@ -13,6 +13,5 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
-mod faults;
 mod plans;
 mod write_ahead;

@@ -10,7 +10,9 @@ use modelswap::lab::blueprint::ResolverKind;
 use modelswap::lab::dns::ask;
 use modelswap::lab::dns::authoritative::{Authoritative, AuthoritativeOptions};
 use modelswap::lab::dns::resolver::Resolver;
-use modelswap::lab::state::{Alias, Balancer, Change, RecordSet, SharedCloud};
+use modelswap::lab::state::{
+    Action, Alias, Balancer, Change, Health, Listener, RecordSet, Rule, SharedCloud, Target, TargetGroup,
+};
 
 use crate::support::{ManualClock, cloud_with_zone, eventually, record, serve};
 
@@ -160,6 +162,74 @@ async fn aliases_and_cnames_lead_to_the_balancers_addresses() {
     let chain = show("www.example.com.").await;
     assert_eq!(chain[0], "www.example.com. 300 alb-1.eu-west-1.elb.amazonaws.com.");
     assert_eq!(chain[1], "alb-1.eu-west-1.elb.amazonaws.com. 60 192.0.2.10");
+}
+
+/// Only where a record asks for its target's health does Route 53 look at it, and it never answers nothing for it.
+#[tokio::test]
+async fn an_unhealthy_balancer_is_left_out_where_the_record_asks_and_another_can_be_answered() {
+    let alias = |id: &str, asks: bool, weight: u16| RecordSet {
+        name: "chat.example.com.".into(),
+        kind: "A".into(),
+        set_identifier: Some(id.into()),
+        weight: Some(weight),
+        alias: Some(Alias {
+            zone_id: "Z0".into(),
+            dns_name: format!("{id}.eu-west-1.elb.amazonaws.com."),
+            evaluate_target_health: asks,
+        }),
+        ..RecordSet::default()
+    };
+    let cloud = cloud_with_zone(vec![]);
+    for (id, address) in [("lit", "192.0.2.1"), ("dark", "192.0.2.2")] {
+        let dns_name = format!("{id}.eu-west-1.elb.amazonaws.com");
+        let balancer = Balancer { dns_name, addresses: vec![address.into()], ..Balancer::default() };
+        let listener = Listener {
+            balancer: id.into(),
+            protocol: "HTTP".into(),
+            port: 80,
+            socket: "127.0.0.1:1".parse().unwrap(),
+            certificates: Vec::new(),
+        };
+        let actions = vec![Action::Forward { groups: vec![(id.into(), 1)], sticky_s: None }];
+        let mut cloud = cloud.lock();
+        cloud.balancers.insert(id.into(), balancer);
+        cloud.listeners.insert(id.into(), listener);
+        cloud.rules.insert(id.into(), Rule { listener: id.into(), actions, ..Rule::default() });
+        let health = if id == "lit" { Health::Healthy } else { Health::Unhealthy };
+        let target = Target {
+            id: address.into(),
+            port: 80,
+            socket: None,
+            health,
+            passes: 0,
+            failures: 0,
+            draining_until: None,
+            in_flight: 0,
+            requests: 0,
+        };
+        cloud.groups.insert(id.into(), TargetGroup { targets: vec![target], ..TargetGroup::default() });
+    }
+    let server = authoritative(&cloud, &ManualClock::new()).await;
+    let answered = async |records: Vec<RecordSet>| {
+        serve(&cloud, records);
+        let mut seen = BTreeSet::new();
+        for _ in 0..60 {
+            seen.insert(look(server.address).await.0);
+        }
+        seen.into_iter().collect::<Vec<_>>()
+    };
+    assert_eq!(answered(vec![alias("lit", true, 1), alias("dark", true, 1)]).await, ["192.0.2.1"]);
+    assert_eq!(answered(vec![alias("lit", false, 1), alias("dark", false, 1)]).await, ["192.0.2.1", "192.0.2.2"]);
+    assert_eq!(
+        answered(vec![alias("lit", true, 0), alias("dark", true, 1)]).await,
+        ["192.0.2.1"],
+        "weight 0 serves then"
+    );
+    assert_eq!(
+        answered(vec![alias("dark", true, 1)]).await,
+        ["192.0.2.2"],
+        "when none is healthy, all count as healthy"
+    );
 }
 
 #[tokio::test]

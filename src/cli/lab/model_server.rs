@@ -1,5 +1,6 @@
 //! `modelswap lab model-server`: the model server of the loopback world, as its own process.
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -32,6 +33,9 @@ pub(super) struct ModelServer {
     /// End when this process is gone: no server outlives its world
     #[arg(long, value_name = "PID")]
     ends_with: Option<i32>,
+    /// The oracle of its world, which is told when it serves and when it does so no more
+    #[arg(long, value_name = "URL")]
+    oracle: Option<String>,
     /// Whose endpoints it has: vllm, llama_cpp, plain
     #[arg(long, default_value = "vllm")]
     flavour: String,
@@ -77,13 +81,17 @@ impl ModelServer {
             let shutdown = async move { drop(stopped.wait_for(|stop| *stop).await) };
             servers.spawn(run(options, Arc::clone(&clock), shutdown));
         }
+        let said_to_serve = self.oracle.as_deref().and_then(|oracle| say_that_it_serves(oracle, &self.listen));
         let terminated = async {
+            let said_to_serve = said_to_serve;
             if let Ok(mut term) = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
                 tokio::select! {
                     _ = term.recv() => {}
                     () = super::serve::gone(self.ends_with) => {}
                 }
             }
+            // First, so that no call that comes after this end is judged as if it served still.
+            drop(said_to_serve);
             stop.send_replace(true);
         };
         let all = async {
@@ -96,4 +104,16 @@ impl ModelServer {
         ended.map_err(|e| Failure::new(Exit::Usage, format!("the model server cannot run: {e}")))?;
         Ok(Exit::Done)
     }
+}
+
+/// Tells the oracle of its world that this process serves; it does so as long as the connection lasts. A world that is gone needs
+/// no telling.
+fn say_that_it_serves(oracle: &str, listen: &[SocketAddr]) -> Option<std::net::TcpStream> {
+    let address = oracle.strip_prefix("http://")?;
+    let sockets = serde_json::to_string(listen).ok()?;
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    let length = sockets.len();
+    let head = format!("POST /serving HTTP/1.1\r\nhost: {address}\r\ncontent-length: {length}\r\n\r\n");
+    stream.write_all(format!("{head}{sockets}").as_bytes()).ok()?;
+    Some(stream)
 }

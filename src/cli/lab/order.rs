@@ -7,7 +7,7 @@ use crate::lab::blueprint::{
     BalancerOrder, Blueprint, GroupOrder, ListenerOrder, ResolverKind, RuleOrder, ServerOrder, ZoneOrder,
 };
 use crate::lab::state::{Alias, RecordSet};
-use crate::plan::model::{Alb, AlbRule, Endpoints, Plan, RecordValues, Release, Route53, Router};
+use crate::plan::model::{Alb, AlbRule, AliasTarget, Endpoints, Plan, RecordValues, Release, Route53, Router};
 
 /// TTL of the records of a new world, in seconds: long enough to be worth lowering.
 const TTL_S: u32 = 300;
@@ -35,9 +35,14 @@ pub(in crate::cli) fn order(plan: &Plan, scale: f64) -> Result<Order, String> {
         vec![ResolverKind::Honest, ResolverKind::ClampUp { ttl_s: 60 }, ResolverKind::ServeStale];
     drafting.servers();
     for router in plan.routers.values() {
-        match router {
-            Router::Alb(alb) => drafting.balancer(alb)?,
-            Router::Route53(record) => drafting.zone(record)?,
+        if let Router::Alb(alb) = router {
+            drafting.balancer(alb)?;
+        }
+    }
+    // Names come after the balancers that they may lead to.
+    for router in plan.routers.values() {
+        if let Router::Route53(record) = router {
+            drafting.zone(record)?;
         }
     }
     drafting.front_door();
@@ -164,12 +169,6 @@ impl Drafting<'_> {
     }
 
     fn zone(&mut self, record: &Route53) -> Result<(), String> {
-        if record.aliases.is_some() {
-            return Err(format!(
-                "{} is an alias between load balancers, which this world cannot stand in for yet",
-                record.name
-            ));
-        }
         let set = |kind: &str, values: Vec<String>| RecordSet {
             name: record.name.clone(),
             kind: kind.to_owned(),
@@ -200,6 +199,19 @@ impl Drafting<'_> {
             let values = hosts.map(|(host, _)| host.to_owned()).collect();
             records.push(RecordSet { set_identifier: Some(id.clone()), weight, ..set("A", values) });
         }
+        for (environment, alias) in record.aliases.iter().flatten() {
+            self.target_of_alias(environment, alias)?;
+            if environment == self.live {
+                let alias = Alias {
+                    zone_id: alias.zone.clone(),
+                    dns_name: alias.target.clone(),
+                    evaluate_target_health: alias.evaluate_target_health,
+                };
+                let (name, kind) = (record.name.clone(), "A".to_owned());
+                records.push(RecordSet { name, kind, alias: Some(alias), ..RecordSet::default() });
+            }
+        }
+        self.blueprint.moved.push(record.name.clone());
         let by_id = !record.zone.contains('.');
         let name = if by_id { parent(&record.name) } else { record.zone.clone() };
         if let Some(zone) = self.blueprint.zones.iter_mut().find(|z| z.name == name && z.private == record.private) {
@@ -208,6 +220,49 @@ impl Drafting<'_> {
             let id = by_id.then(|| record.zone.clone());
             self.blueprint.zones.push(ZoneOrder { id, name, private: record.private, records });
         }
+        Ok(())
+    }
+
+    /// The balancer that a name is to be an alias of: one of the plan's own, else one of the environment's, with all its servers
+    /// behind it.
+    fn target_of_alias(&mut self, environment: &EnvironmentName, alias: &AliasTarget) -> Result<(), String> {
+        let host = alias.target.trim_end_matches('.').to_ascii_lowercase();
+        let host = host.strip_prefix("dualstack.").unwrap_or(&host).to_owned();
+        let first = host.split('.').next().unwrap_or(&host);
+        let name = first.rsplit_once('-').map_or(first, |(name, _)| name).to_owned();
+        if !host.ends_with(".elb.amazonaws.com") {
+            return Err(format!("{host} is no load balancer's name, and this world has nothing else for an alias"));
+        }
+        let (dns_name, dns_zone) = (Some(host), Some(alias.zone.clone()));
+        if let Some(known) = self.blueprint.balancers.iter_mut().find(|b| b.name == name) {
+            (known.dns_name, known.dns_zone) = (dns_name, dns_zone);
+            return Ok(());
+        }
+        let group = format!("{name}-targets");
+        self.blueprint.groups.push(GroupOrder {
+            name: group.clone(),
+            arn: None,
+            port: 8000,
+            health_path: "/health".to_owned(),
+            attributes: BTreeMap::new(),
+            targets: self.addresses.get(environment).cloned().unwrap_or_default(),
+        });
+        let door = self.plan.witness.as_ref().map(|w| &w.url);
+        let protocol = if door.is_some_and(|url| url.scheme() == "https") { "HTTPS" } else { "HTTP" };
+        let listener = ListenerOrder {
+            protocol: protocol.to_owned(),
+            port: door.and_then(url::Url::port_or_known_default).unwrap_or(80),
+            default: vec![(group, 100)],
+            ..ListenerOrder::default()
+        };
+        let listeners = vec![listener];
+        self.blueprint.balancers.push(BalancerOrder {
+            name,
+            dns_name,
+            dns_zone,
+            listeners,
+            ..BalancerOrder::default()
+        });
         Ok(())
     }
 

@@ -9,6 +9,9 @@ use clap::Args;
 use super::super::{Exit, Failure};
 use crate::clock::{Clock, ScaledClock, SystemClock};
 use crate::lab::blueprint::Blueprint;
+use crate::lab::oracle::exclusive::Exclusive;
+use crate::lab::oracle::journals::Journals;
+use crate::lab::oracle::way_back::WayBack;
 use crate::lab::oracle::write_ahead::WriteAhead;
 use crate::lab::running::World;
 
@@ -39,7 +42,10 @@ impl Serve {
         let clock = ScaledClock { origin: SystemClock.now(), scale: order.scale.max(1.0) };
         let world = World::start(&order, clock).await.map_err(|e| cannot(&self.blueprint, e.to_string()))?;
         // Whoever runs a plan here keeps its journals beside the world file: each change must be in them before it arrives.
-        world.oracle.watch(Arc::new(WriteAhead::new(super::up::state_of(&self.file))));
+        let journals = Journals::below(super::up::state_of(&self.file)).and_buckets_of(world.cloud.clone());
+        world.oracle.watch(Arc::new(WriteAhead::new(journals.clone())));
+        world.oracle.watch(Arc::new(Exclusive::new(journals.clone())));
+        world.oracle.watch(Arc::new(WayBack::new(journals)));
         let mut file = world.file();
         let runs: std::collections::BTreeMap<_, Vec<String>> =
             serde_json::from_str(&read(&self.runs)?).map_err(|e| cannot(&self.runs, e.to_string()))?;
@@ -49,10 +55,11 @@ impl Serve {
         };
         let filled = runs.into_iter().map(|(e, argv)| {
             let origin = clock.origin.to_string();
-            let world = std::process::id().to_string();
+            let (world, oracle) = (std::process::id().to_string(), file.oracle.clone());
             let argv = argv.into_iter().map(|word| match word.as_str() {
                 "{origin}" => origin.clone(),
                 "{world}" => world.clone(),
+                "{oracle}" => oracle.clone(),
                 _ => socket_of(word),
             });
             (e, argv.collect())

@@ -217,8 +217,19 @@ fn argv_of(
             argv.extend(["--listen".to_owned(), format!("{{{}}}", server.address)]);
         }
         argv.extend(
-            ["--origin", "{origin}", "--ends-with", "{world}", "--time", &scale.to_string(), "--token-gap", TOKEN_GAP]
-                .map(str::to_owned),
+            [
+                "--origin",
+                "{origin}",
+                "--ends-with",
+                "{world}",
+                "--oracle",
+                "{oracle}",
+                "--time",
+                &scale.to_string(),
+                "--token-gap",
+                TOKEN_GAP,
+            ]
+            .map(str::to_owned),
         );
         if *environment != order.live {
             argv.extend(["--load".to_owned(), load.to_string()]);

@@ -274,6 +274,43 @@ fn what_was_started_is_kept_on_demand_and_a_later_rollback_stops_it() {
     }
 }
 
+/// A step stays with all that comes before it; what comes after it is as that step left it. Whoever goes on after a crash ends there too.
+#[test]
+fn a_rollback_to_a_step_undoes_what_came_after_it_and_a_whole_one_the_rest() {
+    for plan in plans() {
+        for finalized in
+            [false, true].into_iter().filter(|f| !f || plan.shapes.iter().any(|s| s.section == Section::Finalize))
+        {
+            let start = deployed(&plan, finalized);
+            let mut left = plan.before.clone();
+            for stays in plan.shapes.iter().filter(|s| start.state.step(&s.id).verified.is_some()) {
+                if let Some(effect) = plan.effects.get(&stays.id) {
+                    let now = effect.on(&left[effect.register]);
+                    left.insert(effect.register, now);
+                }
+                let mut world = start.clone();
+                world.roll_back_to(&stays.id);
+                let (outcome, facts) = go(&mut world, &Trouble::default());
+                assert_eq!(outcome, Outcome::RolledBack { why: "asked".to_owned(), to: Some(stays.id.clone()) });
+                assert_eq!(world.registers, left, "back to `{}`", stays.id);
+                for crash in (0..facts).flat_map(|at| [true, false].map(|before_fact| Crash { at, before_fact })) {
+                    let mut world = start.clone();
+                    world.roll_back_to(&stays.id);
+                    world.go(&Trouble { crash: Some(crash), ..Trouble::default() });
+                    world.open(Purpose::Resume);
+                    assert_eq!(finished(&mut world, &Trouble::default()), outcome, "crash at {crash:?}");
+                    assert_eq!(world.registers, left, "back to `{}`, crash at {crash:?}", stays.id);
+                }
+                world.roll_back_to(&stays.id);
+                assert_eq!(go(&mut world, &Trouble::default()), (outcome, 1), "typed twice it does nothing");
+                world.roll_back(false);
+                assert!(is_rolled_back(&finished(&mut world, &Trouble::default())));
+                assert_eq!(world.registers, plan.before);
+            }
+        }
+    }
+}
+
 #[test]
 fn until_stops_after_its_step_and_resume_goes_on_to_the_end() {
     for plan in plans() {

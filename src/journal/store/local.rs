@@ -9,15 +9,19 @@ use async_trait::async_trait;
 
 use super::{Appended, Store, StoreError};
 use crate::ids::ServiceName;
-use crate::journal::log::{BadLog, Log};
-use crate::journal::record::{Framed, Record, digest, frame, is_digest, read, unframe};
+use crate::journal::log::Log;
+use crate::journal::record::{Framed, Record, digest, frame, is_digest, unframe};
 
 mod disk;
+mod slot;
 
 use disk::{create_durably, lock, open_own, read_own, sync_directory, trusted, write_new};
 
 /// Enough for several hundred records: an outcome and an undo can be written on a full disk.
 const RESERVE_BYTES: usize = 256 * 1024;
+
+/// Says where the journal went; nothing is written to it here any more.
+pub(super) const MOVED: &str = "moved";
 
 /// A log in a directory.
 #[derive(Debug)]
@@ -48,6 +52,22 @@ impl Local {
         Self { service: service.clone(), directory, journal, known, made: false, dead: None }
     }
 
+    /// Whether it can be seen what is below `state`. One that is not there yet has nothing in it, which can be seen.
+    ///
+    /// # Errors
+    /// What the system says, where it cannot.
+    pub fn is_readable(state: &Path) -> Result<(), StoreError> {
+        match std::fs::read_dir(state) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(StoreError::Io {
+                doing: "cannot read the state directory",
+                place: state.display().to_string(),
+                full: false,
+                why: e.to_string(),
+            }),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// The services that have a log below `state`.
     pub fn services(state: &Path) -> Vec<ServiceName> {
         let entries = std::fs::read_dir(state).into_iter().flatten().flatten();
@@ -62,6 +82,13 @@ impl Local {
     /// Where other parts keep what belongs to this service on this host (process records, logs).
     pub fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    fn refuse_moved(&self) -> Result<(), StoreError> {
+        match Self::slot(&self.directory, "", MOVED)? {
+            Some(to) => Err(StoreError::Moved { place: self.place(), to: String::from_utf8_lossy(&to).into_owned() }),
+            None => Ok(()),
+        }
     }
 
     fn reserve(&self) -> PathBuf {
@@ -193,15 +220,9 @@ impl Store for Local {
         self.known = Known::default();
         let bytes = self.rest()?;
         let (payloads, known) = self.payloads(&bytes)?;
-        let (mut log, mut records) = (Log::of(&self.service), Vec::new());
-        for payload in payloads {
-            let bad = |bad| StoreError::Bad { place: self.journal.display().to_string(), bad };
-            let seq = log.head.seq + 1;
-            let record = read(payload, |digest| self.fetch(digest).map_err(|e| e.to_string()))
-                .map_err(|why| bad(BadLog::Unreadable { seq, why }))?;
-            log.push(payload, &record).map_err(bad)?;
-            records.push((record, payload.to_vec()));
-        }
+        let fetch = |digest: &str| self.fetch(digest).map_err(|e| e.to_string());
+        let read = Log::read(&self.service, payloads.into_iter().map(<[u8]>::to_vec), fetch);
+        let (log, records) = read.map_err(|bad| StoreError::Bad { place: self.journal.display().to_string(), bad })?;
         self.known = known;
         Ok((log, records))
     }
@@ -210,6 +231,7 @@ impl Store for Local {
         if let Some(why) = &self.dead {
             return Err(StoreError::Dead { place: self.place(), why: why.clone() });
         }
+        self.refuse_moved()?;
         self.create()?;
         let mut file = open_own(&self.journal, OpenOptions::new().read(true).append(true))
             .map_err(Self::io("cannot open", &self.journal))?;
@@ -290,6 +312,18 @@ impl Store for Local {
         }
         let bytes = read_own(&path).map_err(Self::io("cannot read", &path))?;
         if digest(&bytes) == name { Ok(bytes) } else { Err(damaged("its content does not match its name")) }
+    }
+
+    async fn moved_to(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(Self::slot(&self.directory, "", MOVED)?.map(|to| String::from_utf8_lossy(&to).into_owned()))
+    }
+
+    async fn leave_word(&mut self, to: &str) -> Result<(), StoreError> {
+        let path = self.directory.join(MOVED);
+        match write_new(&path, to.as_bytes()).and_then(|()| sync_directory(&self.directory)) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(Self::io("cannot write", &path)(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     fn place(&self) -> String {

@@ -2,10 +2,13 @@
 
 use async_trait::async_trait;
 
+use super::actor::{Actor, Alive};
 use super::log::{BadLog, Log};
 use super::record::Record;
 
 pub mod local;
+pub mod mirrored;
+pub mod object;
 
 /// A place that keeps one service's log.
 #[async_trait]
@@ -27,6 +30,24 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Where it is, for people and for `--state`.
     fn place(&self) -> String;
+
+    /// From here on, until this is dropped, others can see that `actor` is at work.
+    fn hold(&mut self, _epoch: u64, _actor: &Actor) {}
+
+    /// Whether the newest holder of `log` still works, for those who cannot ask its host.
+    async fn elsewhere(&mut self, _log: &Log) -> Result<Alive, StoreError> {
+        Ok(Alive::CannotTell)
+    }
+
+    /// Where the journal went, if somebody moved it away from here.
+    async fn moved_to(&mut self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    /// Leaves word where the journal went. From then on nothing is appended to it here.
+    async fn leave_word(&mut self, to: &str) -> Result<(), StoreError> {
+        Err(StoreError::Io { doing: "cannot leave word in", place: self.place(), why: to.to_owned(), full: false })
+    }
 
     /// Whether something is held back for hard times, so that what is begun now can be brought to an end later.
     fn has_reserve(&mut self) -> Result<bool, StoreError> {
@@ -80,6 +101,34 @@ pub enum StoreError {
         place: String,
         /// What is wrong.
         bad: BadLog,
+    },
+    /// Somebody moved the journal; it is continued there, not here.
+    #[error("{place} was moved to {to} and is not continued here")]
+    Moved {
+        /// Which log.
+        place: String,
+        /// Where it is now.
+        to: String,
+    },
+    /// A mirror went its own way, or its journal lost what was acknowledged. They are never merged.
+    #[error("{place} and its mirror {mirror} are not one journal: record {seq} of the mirror {}", if *missing { "is not in it" } else { "is another one there" })]
+    Apart {
+        /// Which log.
+        place: String,
+        /// Its mirror.
+        mirror: String,
+        /// The newest record of the mirror.
+        seq: u64,
+        /// Whether the log ends before it.
+        missing: bool,
+    },
+    /// The place does not keep to what a journal relies on; nothing was written to the log.
+    #[error("{place} cannot keep a journal: {why}; two runs could not be kept apart there")]
+    Unfit {
+        /// Which place.
+        place: String,
+        /// What it did.
+        why: String,
     },
     /// Nothing is written any more after an error that leaves open what is on the disk.
     #[error("{place} is not written any more: an earlier write failed ({why})")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::elbv2;
 use super::form::Form;
 use super::refusal::Refusal;
-use super::route53;
+use super::{route53, s3};
 
 /// A service that this cloud speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +13,7 @@ pub(super) enum Service {
     Route53,
     Elb,
     Sts,
+    S3,
 }
 
 impl Service {
@@ -21,13 +22,14 @@ impl Service {
             Self::Route53 => "route53",
             Self::Elb => "elbv2",
             Self::Sts => "sts",
+            Self::S3 => "s3",
         }
     }
 
     pub(super) fn iam_prefix(self) -> &'static str {
         match self {
             Self::Elb => "elasticloadbalancing",
-            Self::Route53 | Self::Sts => self.name(),
+            Self::Route53 | Self::Sts | Self::S3 => self.name(),
         }
     }
 
@@ -36,6 +38,7 @@ impl Service {
             Self::Route53 => "https://route53.amazonaws.com/doc/2013-04-01/",
             Self::Elb => "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
             Self::Sts => "https://sts.amazonaws.com/doc/2011-06-15/",
+            Self::S3 => "http://s3.amazonaws.com/doc/2006-03-01/",
         }
     }
 }
@@ -46,6 +49,7 @@ pub(super) enum Asked {
     Route53(route53::Asked),
     Elb(Form),
     Sts,
+    S3(s3::Asked),
 }
 
 /// A request that was understood.
@@ -61,7 +65,7 @@ pub(super) struct Call {
 impl Call {
     /// Whether it can change anything.
     pub(super) fn mutating(&self) -> bool {
-        !["Describe", "List", "Get"].iter().any(|prefix| self.operation.starts_with(prefix))
+        !["Describe", "List", "Get", "Head"].iter().any(|prefix| self.operation.starts_with(prefix))
     }
 }
 
@@ -73,6 +77,8 @@ pub(super) struct Raw {
     pub(super) query: String,
     /// The `Authorization` header, if any.
     pub(super) authorization: Option<String>,
+    /// What must hold of the object that is written.
+    pub(super) conditions: s3::Conditions,
     pub(super) body: Vec<u8>,
 }
 
@@ -84,6 +90,11 @@ pub(super) fn understand(raw: &Raw) -> Result<Call, (Service, Refusal)> {
         let (operation, asked, summary) = route53::read(raw).map_err(|refusal| (service, refusal))?;
         return Ok(Call { service, operation: operation.to_owned(), asked: Asked::Route53(asked), summary });
     }
+    if s3::is_meant(raw) {
+        let service = Service::S3;
+        let (operation, asked, summary) = s3::read(raw).map_err(|refusal| (service, refusal))?;
+        return Ok(Call { service, operation: operation.to_owned(), asked: Asked::S3(asked), summary });
+    }
     let form = Form::parse(if raw.body.is_empty() { raw.query.as_bytes() } else { &raw.body });
     let operation = form.get("Action").unwrap_or_default().to_owned();
     let service = match form.get("Version") {
@@ -93,7 +104,7 @@ pub(super) fn understand(raw: &Raw) -> Result<Call, (Service, Refusal)> {
     let known = match service {
         Service::Sts => operation == "GetCallerIdentity",
         Service::Elb => form.get("Version") == Some("2015-12-01") && elbv2::OPERATIONS.contains(&operation.as_str()),
-        Service::Route53 => false,
+        Service::Route53 | Service::S3 => false,
     };
     signed(raw).map_err(|refusal| (service, refusal))?;
     if !known {

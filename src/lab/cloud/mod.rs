@@ -1,4 +1,4 @@
-//! The cloud API of the loopback world: Route 53, ELBv2 and STS on one port, on the wire as AWS speaks them.
+//! The cloud API of the loopback world: Route 53, ELBv2, STS and a little of S3 on one port, on the wire as AWS speaks them.
 //!
 //! Each call is one step of the world: time passes, the call takes effect or is refused whole, the oracle judges
 //! the transition, all under one lock. Faults stand around that step, never inside it.
@@ -26,6 +26,7 @@ mod form;
 pub(super) mod names;
 mod refusal;
 mod route53;
+mod s3;
 mod server;
 mod sts;
 mod throttle;
@@ -76,6 +77,7 @@ struct Cx<'a> {
 struct Reply {
     status: u16,
     request_id: String,
+    headers: Vec<(&'static str, String)>,
     body: String,
 }
 
@@ -111,6 +113,9 @@ impl Api {
         if call.service == Service::Route53 && !self.throttle().admits(now) {
             return self.refuse(call, number, &Refusal::throttled(call.service));
         }
+        if let Asked::S3(asked) = &call.asked {
+            return self.keep(asked, call, number);
+        }
         let mut cloud = self.parts.cloud.lock();
         let_time_pass(&mut cloud, now);
         let before = call.mutating().then(|| cloud.clone());
@@ -127,7 +132,7 @@ impl Api {
                 }
                 drop(cloud);
                 self.parts.oracle.done(number, Outcome::ok(200, call.mutating()));
-                Reply { status: 200, request_id, body }
+                Reply { status: 200, request_id, headers: Vec::new(), body }
             }
             Err(refusal) => {
                 // Refused whole: whatever the operation had begun is taken back.
@@ -140,8 +145,23 @@ impl Api {
         }
     }
 
+    /// Buckets keep what is written about the world; no promise is about them, and they are never stale.
+    fn keep(&self, asked: &s3::Asked, call: &Call, number: u64) -> Reply {
+        let answer = s3::perform(&mut self.parts.cloud.lock(), asked, self.parts.clock.now());
+        match answer {
+            Ok((headers, body)) => {
+                self.parts.oracle.done(number, Outcome::ok(200, call.mutating()));
+                Reply { status: 200, request_id: self.request_id(), headers, body }
+            }
+            Err(refusal) => self.refuse(call, number, &refusal),
+        }
+    }
+
     /// Answers a read from before the last accepted change.
     fn perform_stale(&self, call: &Call, number: u64) -> Reply {
+        if call.service == Service::S3 {
+            return self.perform(call, number);
+        }
         let past = self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let Some(mut past) = past.filter(|_| !call.mutating()) else { return self.perform(call, number) };
         let request_id = self.request_id();
@@ -151,7 +171,7 @@ impl Api {
         match dispatch(&mut cx, call, &request_id) {
             Ok(body) => {
                 self.parts.oracle.done(number, Outcome::ok(200, false));
-                Reply { status: 200, request_id, body }
+                Reply { status: 200, request_id, headers: Vec::new(), body }
             }
             Err(refusal) => self.refuse(call, number, &refusal),
         }
@@ -165,7 +185,7 @@ impl Api {
 
     fn error(&self, service: Service, refusal: &Refusal) -> Reply {
         let request_id = self.request_id();
-        Reply { status: refusal.status, body: refusal.document(service, &request_id), request_id }
+        Reply { status: refusal.status, headers: Vec::new(), body: refusal.document(service, &request_id), request_id }
     }
 
     fn request_id(&self) -> String {
@@ -182,5 +202,6 @@ fn dispatch(cx: &mut Cx<'_>, call: &Call, request_id: &str) -> Result<String, Re
         Asked::Route53(asked) => route53::perform(cx, asked),
         Asked::Elb(form) => elbv2::perform(cx, &call.operation, form, request_id),
         Asked::Sts => Ok(sts::caller_identity(&cx.cloud.account, request_id)),
+        Asked::S3(asked) => s3::perform(cx.cloud, asked, cx.now).map(|(_, body)| body),
     }
 }

@@ -40,6 +40,7 @@ impl Refusal {
         let code = match service {
             Service::Route53 | Service::Sts => "Throttling",
             Service::Elb => "ThrottlingException",
+            Service::S3 => return Self::new(503, "SlowDown", "Please reduce your request rate."),
         };
         Self::new(400, code, "Rate exceeded")
     }
@@ -53,6 +54,11 @@ impl Refusal {
 
     /// The error document of the service.
     pub(super) fn document(&self, service: Service, request_id: &str) -> String {
+        if service == Service::S3 {
+            return Xml::document("Error", "", |xml| {
+                xml.leaf("Code", &self.code).leaf("Message", &self.message).leaf("RequestId", request_id);
+            });
+        }
         let side = if self.status < 500 { "Sender" } else { "Receiver" };
         Xml::document("ErrorResponse", service.namespace(), |xml| {
             xml.node("Error", |xml| {

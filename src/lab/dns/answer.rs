@@ -20,6 +20,8 @@ pub(super) struct View<'a> {
     /// Each zone with the records that this server has of it.
     pub(super) zones: Vec<(&'a Zone, &'a [RecordSet])>,
     pub(super) balancers: Vec<&'a Balancer>,
+    /// DNS names of balancers that are unhealthy to Route 53 where a record asks for their health.
+    pub(super) dark: Vec<&'a str>,
     /// Host names of name servers, with their addresses.
     pub(super) hosts: Vec<(&'a str, &'a [IpAddr])>,
 }
@@ -56,12 +58,12 @@ impl View<'_> {
             return;
         };
         let there = sets_at(records, &name);
-        if let Some(set) = choose(&there, kind, pick) {
+        if let Some(set) = choose(&there, kind, &|set| self.is_lit(set), pick) {
             match &set.alias {
                 None => drop(out.add_answers(records_of(set, owner))),
                 Some(alias) => self.add_alias(alias, owner, kind, pick, out, links_left),
             }
-        } else if let Some(set) = choose(&there, RecordType::CNAME, pick) {
+        } else if let Some(set) = choose(&there, RecordType::CNAME, &|set| self.is_lit(set), pick) {
             let links = records_of(set, owner);
             let target =
                 links.iter().find_map(|r| if let RData::CNAME(c) = &r.data { Some(c.0.clone()) } else { None });
@@ -101,6 +103,14 @@ impl View<'_> {
             record.name = owner.clone();
             record
         }));
+    }
+
+    /// Whether a record may be answered, as far as the health goes that it asks for.
+    fn is_lit(&self, set: &RecordSet) -> bool {
+        let Some(alias) = set.alias.as_ref().filter(|alias| alias.evaluate_target_health) else { return true };
+        let target = canonical(&alias.dns_name);
+        let target = target.strip_prefix("dualstack.").unwrap_or(&target);
+        !self.dark.iter().any(|dark| canonical(dark) == target)
     }
 
     fn host(&self, name: &str) -> Option<(Vec<IpAddr>, u32)> {
@@ -172,10 +182,20 @@ fn sets_at<'a>(records: &'a [RecordSet], name: &str) -> Vec<&'a RecordSet> {
 }
 
 /// One set of the type: among weighted ones by weight, where 0 means never unless all are 0.
-fn choose<'a>(there: &[&'a RecordSet], kind: RecordType, pick: &mut dyn FnMut(u64) -> u64) -> Option<&'a RecordSet> {
+///
+/// Of those that are unhealthy none is chosen while another can be, first with weight, then without; when all are unhealthy, all
+/// count as healthy (developer guide, how Route 53 chooses records when health checking is configured).
+fn choose<'a>(
+    there: &[&'a RecordSet],
+    kind: RecordType,
+    is_lit: &dyn Fn(&RecordSet) -> bool,
+    pick: &mut dyn FnMut(u64) -> u64,
+) -> Option<&'a RecordSet> {
     let of_kind =
         there.iter().filter(|r| r.kind.parse().is_ok_and(|k: RecordType| k == kind)).copied().collect::<Vec<_>>();
     let weight = |set: &RecordSet| u64::from(set.weight.unwrap_or(0));
+    let lit: Vec<_> = of_kind.iter().filter(|set| is_lit(set)).copied().collect();
+    let of_kind = if lit.is_empty() { of_kind } else { lit };
     let total: u64 = of_kind.iter().map(|set| weight(set)).sum();
     if total == 0 {
         let n = u64::try_from(of_kind.len()).ok().filter(|n| *n > 0)?;

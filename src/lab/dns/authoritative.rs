@@ -15,7 +15,7 @@ use super::answer::View;
 use super::wire::{self, Answers};
 use crate::clock::Clock;
 use crate::ids::random_u64;
-use crate::lab::state::{Cloud, RecordSet, SharedCloud, Zone};
+use crate::lab::state::{Action, Cloud, Health, RecordSet, Rule, SharedCloud, Zone};
 
 /// How one instance of the name server behaves.
 #[derive(Debug, Clone, Default)]
@@ -64,10 +64,30 @@ impl Answers for Server {
         let view = View {
             zones: cloud.zones.iter().map(|(id, zone)| (zone, self.records_of(&cloud, id, zone, now))).collect(),
             balancers: cloud.balancers.values().collect(),
+            dark: dark(&cloud),
             hosts: self.options.hosts.iter().map(|(host, ips)| (host.as_str(), ips.as_slice())).collect(),
         };
         view.answer(question.name(), question.query_type(), &mut |n| random_u64() % n)
     }
+}
+
+/// "Every target group that contains targets must contain at least one healthy target", and one without targets is unhealthy
+/// too (API reference, AliasTarget): the DNS names of balancers of which that is not so.
+fn dark(cloud: &Cloud) -> Vec<&str> {
+    let lit = |group: &String| {
+        let targets = cloud.groups.get(group).map(|group| group.targets.as_slice()).unwrap_or_default();
+        targets.iter().any(|target| target.health == Health::Healthy && target.draining_until.is_none())
+    };
+    let is_dark = |arn: &String| {
+        let of_balancer = |rule: &&Rule| cloud.listeners.get(&rule.listener).is_some_and(|l| l.balancer == *arn);
+        let actions = cloud.rules.values().filter(of_balancer).flat_map(|rule| &rule.actions);
+        let groups = actions.filter_map(|action| match action {
+            Action::Forward { groups, .. } => Some(groups),
+            Action::FixedResponse { .. } | Action::Redirect { .. } | Action::Authenticate { .. } => None,
+        });
+        groups.flatten().any(|(group, _)| !lit(group))
+    };
+    cloud.balancers.iter().filter(|(arn, _)| is_dark(arn)).map(|(_, balancer)| balancer.dns_name.as_str()).collect()
 }
 
 impl Server {

@@ -1,25 +1,28 @@
-//! What must hold of every transition: nothing is left empty, nothing goes dark, nothing is overwritten blindly. Pure.
+//! What must hold of every transition: nothing is left empty, nothing goes dark (cached answers included), nothing that traffic
+//! leads to is taken away, nothing is overwritten blindly. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::View;
+use super::way_back::taken_away;
 use crate::lab::cloud::in_use;
-use crate::lab::stand_ins::StandIns;
-use crate::lab::state::{Action, Balancer, Cloud, Health, RecordSet, Rule};
+use crate::lab::state::{Action, Balancer, Cloud, Health, RecordSet, Rule, Target};
 
 /// Promise, on what, why.
-type Broken = (&'static str, String, String);
+pub(super) type Broken = (&'static str, String, String);
 
 /// The promises that the step from `before` to `after` breaks.
-pub(super) fn broken(before: &Cloud, after: &Cloud, stand_ins: &StandIns, blind: &[String]) -> Vec<Broken> {
+pub(super) fn broken(before: &View<'_>, after: &View<'_>, blind: &[String]) -> Vec<Broken> {
     let mut broken: Vec<Broken> = blind
         .iter()
         .map(|set| {
             ("blind", set.clone(), "UPSERT over a record set that exists, where a compare was possible".to_owned())
         })
         .collect();
-    broken.extend(emptied_names(before, after));
-    broken.extend(emptied_forwards(before, after));
-    let (lit_before, lit_after) = (lights(before, stand_ins), lights(after, stand_ins));
+    broken.extend(emptied_names(before.cloud, after.cloud));
+    broken.extend(emptied_forwards(before.cloud, after.cloud));
+    broken.extend(taken_away(before, after));
+    let (lit_before, lit_after) = (lights(before), lights(after));
     for (on, light) in lit_after {
         // What was dark before, or is new, is no step into the dark.
         if let (Some(Light::Lit), Light::Dark(why)) = (lit_before.get(&on), light) {
@@ -72,11 +75,11 @@ impl From<Option<String>> for Light {
     }
 }
 
-/// Each rule that forwards and each name with addresses.
-fn lights(cloud: &Cloud, stand_ins: &StandIns) -> BTreeMap<String, Light> {
-    let mut lights = BTreeMap::new();
+/// Each rule that forwards, each name with addresses, and each answer that is still in caches.
+fn lights(view: &View<'_>) -> BTreeMap<String, Light> {
+    let (mut lights, cloud) = (BTreeMap::new(), view.cloud);
     for (arn, rule) in &cloud.rules {
-        if let Some(light) = rule_light(cloud, rule) {
+        if let Some(light) = rule_light(view, rule) {
             lights.insert(arn.clone(), light);
         }
     }
@@ -89,16 +92,21 @@ fn lights(cloud: &Cloud, stand_ins: &StandIns) -> BTreeMap<String, Light> {
             let all_zero = sets.iter().all(|set| set.weight == Some(0));
             let live: Vec<&&RecordSet> = sets.iter().filter(|set| all_zero || set.weight != Some(0)).collect();
             if !live.is_empty() {
-                let dark = live.iter().find_map(|set| set_darkness(cloud, stand_ins, set));
+                let dark = live.iter().find_map(|set| set_darkness(view, set));
                 lights.insert(format!("{name} in {id}"), dark.into());
             }
+        }
+        for lingering in &zone.lingering {
+            let (set, until) = (&lingering.set, crate::units::clock_time(lingering.until));
+            let on = format!("{} {} in {id}, in caches until {until}", set.name, set.values.join(" "));
+            lights.insert(on, set_darkness(view, set).into());
         }
     }
     lights
 }
 
 /// Whether every group that gets a share of a forward has a healthy target; `None` for rules that forward nothing.
-fn rule_light(cloud: &Cloud, rule: &Rule) -> Option<Light> {
+fn rule_light(view: &View<'_>, rule: &Rule) -> Option<Light> {
     let groups = rule.actions.iter().find_map(|action| match action {
         Action::Forward { groups, .. } => Some(groups),
         Action::FixedResponse { .. } | Action::Redirect { .. } | Action::Authenticate { .. } => None,
@@ -107,47 +115,62 @@ fn rule_light(cloud: &Cloud, rule: &Rule) -> Option<Light> {
     if shares.is_empty() {
         return Some(Light::Dark("no group has any weight".to_owned()));
     }
-    let dark = shares.iter().find(|arn| !group_lit(cloud, arn));
+    let dark = shares.iter().find(|arn| !group_lit(view, arn));
     Some(dark.map(|arn| format!("{arn} gets traffic and has no healthy target")).into())
 }
 
-fn group_lit(cloud: &Cloud, arn: &str) -> bool {
+fn group_lit(view: &View<'_>, arn: &str) -> bool {
+    // The health check finds an end out later; clients meet it at once.
+    let serves = |t: &&Target| !view.ended.contains(&format!("{}:{}", t.id, t.port));
     let healthy = |group: &crate::lab::state::TargetGroup| {
-        group.targets.iter().any(|t| t.health == Health::Healthy && t.draining_until.is_none())
+        group.targets.iter().filter(serves).any(|t| t.health == Health::Healthy && t.draining_until.is_none())
     };
-    in_use(cloud, arn) && cloud.groups.get(arn).is_some_and(healthy)
+    in_use(view.cloud, arn) && view.cloud.groups.get(arn).is_some_and(healthy)
 }
 
 /// Why a record set leads to nothing healthy. Every one of its values gets clients, so every one counts.
-fn set_darkness(cloud: &Cloud, stand_ins: &StandIns, set: &RecordSet) -> Option<String> {
+fn set_darkness(view: &View<'_>, set: &RecordSet) -> Option<String> {
+    let cloud = view.cloud;
     if let Some(alias) = &set.alias {
         let host = alias.dns_name.trim_end_matches('.');
         let host = host.strip_prefix("dualstack.").unwrap_or(host);
         let balancer = cloud.balancers.iter().find(|(_, b)| b.dns_name.eq_ignore_ascii_case(host));
-        return balancer.and_then(|(arn, b)| balancer_darkness(cloud, arn, b, &set.name));
+        return balancer.and_then(|(arn, b)| balancer_darkness(view, arn, b, &set.name));
     }
     set.values.iter().find_map(|value| {
         if let Some((arn, balancer)) = cloud.balancers.iter().find(|(_, b)| b.addresses.contains(value)) {
-            return balancer_darkness(cloud, arn, balancer, &set.name);
+            return balancer_darkness(view, arn, balancer, &set.name);
+        }
+        if ended_at(view, value) {
+            return Some(format!("the server at {value} has ended"));
         }
         // Health is known of targets only; an address that is nobody's here is surely dark.
         let mut targets = cloud.groups.values().flat_map(|group| &group.targets).filter(|t| t.id == *value).peekable();
-        let nobody = targets.peek().is_none() && !stand_ins.knows(value);
+        let nobody = targets.peek().is_none() && !view.stand_ins.knows(value);
         nobody.then(|| format!("{value} is nobody's address in this world"))
     })
 }
 
+/// Whether what served at `host` has ended: all of it, where it listened on several ports.
+pub(super) fn ended_at(view: &View<'_>, host: &str) -> bool {
+    let here = |address: &&String| address.rsplit_once(':').is_some_and(|(h, _)| h == host);
+    let known = view.stand_ins.all();
+    let mut servers = known.keys().filter(here).peekable();
+    servers.peek().is_some() && servers.all(|address| view.ended.contains(address))
+}
+
 /// A balancer serves a name when a rule that the name can reach does.
-fn balancer_darkness(cloud: &Cloud, arn: &str, balancer: &Balancer, name: &str) -> Option<String> {
+fn balancer_darkness(view: &View<'_>, arn: &str, balancer: &Balancer, name: &str) -> Option<String> {
     let name = name.trim_end_matches('.');
-    let of_balancer = |rule: &&Rule| cloud.listeners.get(&rule.listener).is_some_and(|l| l.balancer == arn);
+    let of_balancer = |rule: &&Rule| view.cloud.listeners.get(&rule.listener).is_some_and(|l| l.balancer == arn);
     let reached = |rule: &&Rule| rule.hosts.is_empty() || rule.hosts.iter().any(|pattern| matches(pattern, name));
-    let lit = cloud
+    let lit = view
+        .cloud
         .rules
         .values()
         .filter(of_balancer)
         .filter(reached)
-        .any(|rule| matches!(rule_light(cloud, rule), Some(Light::Lit)));
+        .any(|rule| matches!(rule_light(view, rule), Some(Light::Lit)));
     (!lit).then(|| format!("no rule of balancer {} leads {name} to a healthy target", balancer.name))
 }
 

@@ -1,39 +1,30 @@
 //! Write-ahead, seen from the other side: when a change arrives at the cloud, its intent must be durable already.
 //!
-//! The journals are read as they stand on the disk at that moment. As long as there is no run in any of them, whoever calls is
+//! The journals are read as they stand on the disk, or in the world's own buckets, at that moment. As long as there is no run in any of them, whoever calls is
 //! not modelswap (a person trying the API). Once there is one, every change must be announced: also one that is made after the
 //! run has ended is a finding.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use serde_json::Value;
-
+use super::journals::{self, Journals, announces};
 use super::{Call, OnMutation};
-use crate::journal::record::{Framed, unframe};
 
-/// Looks at the journals below a state directory.
+/// Looks at the journals of a world.
 #[derive(Debug)]
 pub struct WriteAhead {
-    state: PathBuf,
+    journals: Journals,
 }
 
 impl WriteAhead {
-    /// Watches the journals at `state/*/journal`.
-    pub fn new(state: PathBuf) -> Self {
-        Self { state }
-    }
-
-    fn journals(&self) -> Vec<Vec<Value>> {
-        let services = std::fs::read_dir(&self.state).into_iter().flatten().flatten();
-        services.map(|service| records(&service.path().join("journal"))).filter(|records| !records.is_empty()).collect()
+    /// Watches these.
+    pub fn new(journals: impl Into<Journals>) -> Self {
+        Self { journals: journals.into() }
     }
 }
 
 impl OnMutation for WriteAhead {
     fn on_mutation(&self, call: &Call) -> Vec<(String, String, String)> {
-        let journals = self.journals();
-        let open: Vec<(String, Option<String>)> = journals.iter().flat_map(|records| open_attempts(records)).collect();
+        let journals = self.journals.read();
+        let open: Vec<(String, Option<String>)> =
+            journals.iter().flat_map(|records| journals::open_attempts(records, call.caller)).collect();
         if journals.is_empty() || open.iter().any(|(_, key)| key.as_deref().is_some_and(|key| announces(key, call))) {
             return Vec::new();
         }
@@ -49,66 +40,13 @@ impl OnMutation for WriteAhead {
     }
 }
 
-/// The records that are whole.
-fn records(journal: &Path) -> Vec<Value> {
-    let bytes = std::fs::read(journal).unwrap_or_default();
-    let (mut records, mut rest) = (Vec::new(), bytes.as_slice());
-    while let Framed::Whole(payload, taken) = unframe(rest) {
-        records.extend(serde_json::from_slice::<Value>(payload));
-        rest = rest.get(taken..).unwrap_or_default();
-    }
-    records
-}
-
-/// Steps of the newest holder with an attempt and no outcome yet, and the register that each named when it was prepared.
-fn open_attempts(records: &[Value]) -> Vec<(String, Option<String>)> {
-    let Some(newest) = records.last() else { return Vec::new() };
-    let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut open: Vec<&str> = Vec::new();
-    for record in records.iter().filter(|r| r["run"] == newest["run"]) {
-        let fact = &record["fact"];
-        let Some(step) = fact["step"].as_str() else { continue };
-        match fact["fact"].as_str() {
-            Some("prepared") => {
-                keys.extend(fact["key"].as_str().map(|key| (step, key)));
-            }
-            // What a holder before announced, another may not rely on: it announces its own.
-            Some("attempt") if record["epoch"] == newest["epoch"] => open.push(step),
-            Some("applied" | "failed" | "undo_failed" | "verified" | "undone") => open.retain(|s| *s != step),
-            Some(_) | None => {}
-        }
-    }
-    open.into_iter().map(|step| (step.to_owned(), keys.get(step).map(|key| (*key).to_owned()))).collect()
-}
-
-/// Whether `key` names what `call` changes. Keys are made by the providers: `route53 ZONE NAME`, `alb LISTENER rule HOST`,
-/// `alb target group NAME`.
-fn announces(key: &str, call: &Call) -> bool {
-    let words: Vec<&str> = key.split(' ').collect();
-    let given = |name: &str| call.params.get(name).map(String::as_str).unwrap_or_default();
-    match (call.service.as_str(), words.as_slice()) {
-        ("route53", ["route53", _, name]) => {
-            let changes = call.params.iter().filter(|(param, _)| param.starts_with("change."));
-            let mut names = changes.filter_map(|(_, change)| change.split(' ').nth(1));
-            names.all(|found| found.trim_end_matches('.') == *name)
-        }
-        ("elbv2", ["alb", "target", "group", name]) => {
-            given("TargetGroupArn").contains(&format!(":targetgroup/{name}/"))
-        }
-        ("elbv2", ["alb", listener, ..]) => {
-            given("RuleArn").contains(&format!(":listener-rule/{listener}/"))
-                || given("ListenerArn").ends_with(&format!(":listener/{listener}"))
-        }
-        (_, _) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::journal::record::frame;
+    use crate::lab::state::{SharedCloud, StoredObject};
 
     const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/edge/50dc/f2f7/4126";
 
@@ -122,6 +60,7 @@ mod tests {
             params: params.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
             outcome: None,
             fault: None,
+            caller: None,
         }
     }
 
@@ -163,6 +102,27 @@ mod tests {
         facts.push((1, json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
         facts.push((2, json!({"fact": "opened", "purpose": "resume"})));
         assert_eq!(found(&facts, &modify), 1);
+    }
+
+    #[test]
+    fn a_journal_in_a_bucket_announces_as_one_on_the_disk_does() {
+        let cloud = SharedCloud::default();
+        let keep = |seq: usize, fact: &Value| {
+            let body = json!({"run": "R", "epoch": 1, "fact": fact}).to_string();
+            let object = StoredObject { body, etag: String::new(), at: jiff::Timestamp::UNIX_EPOCH };
+            let mut cloud = cloud.lock();
+            let bucket = cloud.buckets.entry("ops".to_owned()).or_default();
+            bucket.insert(format!("state/chat/log/{seq:020}"), std::sync::Arc::new(object));
+        };
+        for (seq, (_, fact)) in swap_of_rule().iter().enumerate() {
+            keep(seq + 1, fact);
+        }
+        let state = tempfile::tempdir().unwrap();
+        let watch = WriteAhead::new(Journals::below(state.path().to_owned()).and_buckets_of(cloud.clone()));
+        let modify = call("elbv2", "ModifyRule", &[("RuleArn", RULE)]);
+        assert_eq!(watch.on_mutation(&modify).len(), 1);
+        keep(3, &json!({"fact": "attempt", "step": "s", "n": 1, "undo": false}));
+        assert_eq!(watch.on_mutation(&modify).len(), 0);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::plan::finding::Note;
 use crate::plan::model::Router;
 use crate::plan::path::{Path, Turn};
 use crate::plan::tree::{Kind, Node};
+use crate::providers::buckets::BucketUrl;
 
 pub(super) fn check(draft: &Draft, tree: &Node, notes: &mut Vec<Note>) {
     state(draft, notes);
@@ -43,16 +44,29 @@ fn not_empty(tree: &Node, path: &Path, notes: &mut Vec<Note>) {
 
 fn state(draft: &Draft, notes: &mut Vec<Note>) {
     let Some(state) = &draft.state else { return };
-    let path = Path::of("state");
-    values::not_empty(state, &path, notes);
-    if let Some((scheme, rest)) = state.split_once("://") {
-        let note = match scheme {
-            "file" => Note::error("bad-state", path, "`state` is a directory, not a URL")
-                .help(format!("write `state: {rest}`")),
-            _ => Note::error("bad-state", path, format!("a journal under `{scheme}://` comes later"))
-                .help("use a directory, one that all who deploy can reach"),
-        };
-        notes.push(note);
+    let whole = Path::of("state");
+    let path = if state.mirror().is_some() { whole.key("url") } else { whole.clone() };
+    place(state.at(), path, notes);
+    if let Some(mirror) = state.mirror() {
+        let path = whole.key("mirror");
+        if mirror == state.at() {
+            notes.push(Note::error("bad-state", path.clone(), "the mirror is the place itself"));
+        }
+        place(mirror, path, notes);
+    }
+}
+
+/// A directory, or a place in a bucket.
+fn place(text: &str, path: Path, notes: &mut Vec<Note>) {
+    values::not_empty(text, &path, notes);
+    if let Some(rest) = text.strip_prefix("file://") {
+        let note = Note::error("bad-state", path, "a directory is no URL");
+        notes.push(note.help(format!("write `{rest}`")));
+    } else if text.contains("://")
+        && let Err(why) = text.parse::<BucketUrl>()
+    {
+        let note = Note::error("bad-state", path, format!("`{text}` is no place for a journal: {why}"));
+        notes.push(note.help("write a directory, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or az://CONTAINER/PREFIX"));
     }
 }
 

@@ -39,9 +39,9 @@ pub struct Plan {
     pub version: u32,
     /// What is served; it has one journal, and one run at a time.
     pub service: ServiceName,
-    /// Where the journal lives: a directory. Default `.modelswap`.
+    /// Where the journal lives: a directory, or `s3://bucket/prefix`, `gs://…`, `az://…`. Default `.modelswap`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
+    pub state: Option<State>,
     /// The AWS account and region that the plan is for. Another one is refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws: Option<Aws>,
@@ -71,6 +71,43 @@ pub struct Plan {
     /// What burns the quick way back; run later by `modelswap finalize`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finalize: Option<Finalize>,
+}
+
+/// Where the journal lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum State {
+    /// A directory or a URL.
+    At(String),
+    /// The same, and where every record is written down a second time.
+    Mirrored(MirroredState),
+}
+
+/// A journal with a second place for its records.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MirroredState {
+    /// Where the journal lives: a directory or a URL.
+    pub url: String,
+    /// Where a rollback finds it when that place is down: a directory or a URL.
+    pub mirror: String,
+}
+
+impl State {
+    /// Where the journal lives.
+    pub fn at(&self) -> &str {
+        match self {
+            Self::At(at) | Self::Mirrored(MirroredState { url: at, .. }) => at,
+        }
+    }
+
+    /// Where it is written down a second time.
+    pub fn mirror(&self) -> Option<&str> {
+        match self {
+            Self::At(_) => None,
+            Self::Mirrored(state) => Some(&state.mirror),
+        }
+    }
 }
 
 /// The AWS account and region that everything in the plan belongs to.

@@ -62,7 +62,7 @@ fn stream() -> Vec<String> {
 /// Waits, without a clock, until the witness has counted as many requests as `enough` says.
 async fn until(handle: &Handle, enough: impl Fn(&WitnessReport) -> bool) -> WitnessReport {
     loop {
-        let report = handle.snapshot();
+        let report = handle.onlooker().report();
         if enough(&report) {
             return report;
         }

@@ -89,8 +89,10 @@ pub(super) fn explain(why: &str) -> String {
     let lower = why.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     if has(&["no credentials found in chain", "imds"]) {
+        // A profile that is named and is not there looks like none at all.
+        let named = std::env::var("AWS_PROFILE").map(|name| format!(" (AWS_PROFILE is `{name}`)")).unwrap_or_default();
         format!(
-            "no AWS credentials were found: not in the environment, nor in a profile, nor from the machine; {credentials}"
+            "no AWS credentials were found: not in the environment, nor in a profile{named}, nor from the machine; {credentials}"
         )
     } else if has(&["expired"]) {
         format!("{why}; {sign_in}")

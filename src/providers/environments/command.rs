@@ -12,13 +12,12 @@ use serde_json::{Value, json};
 
 use super::launch::{self, Told};
 use super::os;
-use super::process::Process;
 use super::record::{Files, Phase, Record, log};
 use super::run::{Ended, NotRun, Order, run};
 use super::{EXTERNAL, Running, busy, conflict, rejected, text, unknown};
 use crate::clock::Clock;
 use crate::ids::EnvironmentName;
-use crate::plan::model::{CommandRuns, ProcessRuns, Release};
+use crate::plan::model::{CommandRuns, Release};
 use crate::providers::{ProviderError, Register, Settled};
 use crate::units::Span;
 
@@ -60,16 +59,6 @@ impl Command {
         let told = Told { environment, release, env: runs.env, directory: runs.directory };
         let CommandRuns { start, stop, status, within, .. } = runs;
         Self { told, start, stop, status, within, files, clock }
-    }
-
-    /// The same environment in the loopback world, where nothing but the process `argv` may run.
-    #[must_use]
-    pub fn for_world(self, argv: Vec<String>) -> Process {
-        let grace = Span::from_secs(30);
-        let runs =
-            ProcessRuns { command: argv, env: std::collections::BTreeMap::new(), directory: None, log: None, grace };
-        let Told { environment, release, .. } = self.told;
-        Process::new(environment, runs, release, self.files.dir(), self.clock)
     }
 
     fn record(&self) -> Result<Option<Record>, ProviderError> {

@@ -85,10 +85,6 @@ impl Files {
         Ok(dir.join(format!("{}.json", self.environment)))
     }
 
-    pub(super) fn dir(&self) -> PathBuf {
-        self.dir.clone()
-    }
-
     pub(super) fn path(&self, ending: &str) -> PathBuf {
         self.dir.join(format!("{}.{ending}", self.environment))
     }

@@ -73,8 +73,8 @@ pub(super) fn of_moves(world: &World, moves: &[Move], busy: &[StepId]) {
                         .iter()
                         .all(|s| s.group.is_some() && s.group == shapes[0].group && s.phase == shapes[0].phase);
                 assert!(one, "one write for several registers: {}", said());
-                let first =
-                    world.plan.shapes.iter().find(|s| same_write(s, shapes[0]) && state.step(&s.id).attempts > 0);
+                let all = world.going_back();
+                let first = all.iter().find(|s| same_write(s, shapes[0]) && state.step(&s.id).attempts > 0);
                 assert_eq!(first.map(|s| &s.id), ids.first(), "the first knows what was there before: {}", said());
                 shapes.iter().for_each(|s| turn(world, s, &said));
             }
@@ -94,7 +94,7 @@ pub(super) fn asked_to_stop(world: &World) -> bool {
 /// Whether it is the turn of a step on the way back.
 fn turn(world: &World, shape: &Shape, said: &dyn Fn() -> String) {
     let state = &world.state;
-    let with_effect = || world.plan.shapes.iter().filter(|s| state.step(&s.id).attempts > 0);
+    let with_effect = || world.going_back().iter().filter(|s| state.step(&s.id).attempts > 0);
     let undone = |s: &Shape| state.step(&s.id).undone.is_some();
     // One write for several steps fails for all of them, though it is told of one after the other.
     let failed =
@@ -165,8 +165,7 @@ pub(super) fn of_end(world: &World, outcome: &Outcome) {
         of.clone().all(|s| state.step(&s.id).verified.is_some())
     };
     let not_back: Vec<&Shape> = world
-        .plan
-        .shapes
+        .going_back()
         .iter()
         .filter(|s| state.step(&s.id).has_effect() && !(keep && s.phase == Phase::Stop))
         .collect();

@@ -13,6 +13,7 @@ use crate::journal::actor::Actor;
 use crate::journal::fact::{Ask, Fact, Failure, FailureKind, Horizon, Outcome, Prepared, Purpose, RunStarted};
 use crate::journal::record::Record;
 use crate::journal::state::RunState;
+use crate::plan::graph::Shape;
 use crate::plan::model::OnFailure;
 
 /// How a call goes wrong. It does so each time.
@@ -125,7 +126,21 @@ impl World {
     /// The verb `rollback`.
     pub(super) fn roll_back(&mut self, keep: bool) {
         self.open(Purpose::Rollback);
-        self.write(Fact::Unwinding { why: "asked".to_owned(), unproven: false, keep, asked: true });
+        self.write(Fact::Unwinding { why: "asked".to_owned(), unproven: false, keep, asked: true, to: None });
+    }
+
+    /// The verb `rollback --to STEP`.
+    pub(super) fn roll_back_to(&mut self, step: &StepId) {
+        self.open(Purpose::Rollback);
+        let (why, to) = ("asked".to_owned(), Some(step.clone()));
+        self.write(Fact::Unwinding { why, unproven: false, keep: false, asked: true, to });
+    }
+
+    /// The steps that go back when this run goes back: all, or those after the one that stays.
+    pub(super) fn going_back(&self) -> &[Shape] {
+        let stays = self.state.unwinding.as_ref().and_then(|u| u.to.as_ref());
+        let at = stays.and_then(|id| self.plan.shapes.iter().position(|s| s.id == *id));
+        &self.plan.shapes[at.map_or(0, |at| at + 1)..]
     }
 
     fn write(&mut self, fact: Fact) {
@@ -154,7 +169,9 @@ impl World {
                             End::Finished(outcome)
                         };
                     }
-                    Move::Unwind { why } => Fact::Unwinding { why, unproven: false, keep: false, asked: false },
+                    Move::Unwind { why } => {
+                        Fact::Unwinding { why, unproven: false, keep: false, asked: false, to: None }
+                    }
                     Move::Observe { what, detail } => Fact::Observed { what, detail: json!(detail) },
                     next
                     @ (Move::Prepare(_) | Move::Apply(_) | Move::Verify(_) | Move::Undo(_) | Move::Wait { .. }) => {

@@ -23,6 +23,10 @@ pub(super) fn xml(reply: Reply) -> Response<Body> {
     if let Ok(id) = HeaderValue::from_str(&reply.request_id) {
         response.headers_mut().insert("x-amzn-requestid", id);
     }
+    let headers = reply.headers.iter().filter_map(|(name, value)| Some((*name, HeaderValue::from_str(value).ok()?)));
+    for (name, value) in headers {
+        response.headers_mut().insert(name, value);
+    }
     response
 }
 

@@ -3,10 +3,16 @@
 //! | request | what |
 //! | --- | --- |
 //! | `GET /calls`, `/findings`, `/faults`, `/cloud` | call log, broken promises, ordered faults with where they fired, the whole state |
+//! | `GET /ended` | where servers served and do so no more |
 //! | `POST /faults` `{"op": "ModifyRule", "nth": 1, "times": 1, "kind": "reset_after"}` | orders a fault; answers its id |
+//! | `POST /mend` | takes back every fault that was ordered and has not fired as often as it was to |
 //! | `POST /cloud` | replaces the whole state |
 //! | `POST /edit` `{"set_record": {...}}` | changes it as a person in the console would |
 //! | `POST /throttle` `{"on": true}` | Route 53's five requests a second |
+//! | `POST /serving` `["203.0.113.10:8000"]` | a model server says where it serves; never answered: the connection lasts as long as it does |
+
+use std::net::SocketAddr;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -20,20 +26,63 @@ use crate::lab::passage::let_time_pass;
 use crate::lab::state::Cloud;
 use hyper::Response;
 
-const HELP: &str = "GET /calls /findings /faults /cloud; POST /faults /cloud /edit /throttle";
+const HELP: &str = "GET /calls /findings /faults /cloud /ended; POST /faults /mend /cloud /edit /throttle /serving";
+
+/// Where model servers say that they serve.
+pub(super) const SERVING: &str = "/serving";
+
+/// Notes that somebody serves at these sockets, and that he does so no more when the connection ends, however it does:
+/// the kernel closes it for a process that was killed.
+pub(super) async fn serving(api: &Arc<Api>, raw: &Raw) -> Response<Body> {
+    match read::<Vec<SocketAddr>>(&raw.body) {
+        Ok(sockets) => {
+            let _until_it_ends = Serving::begin(api, sockets);
+            std::future::pending().await
+        }
+        Err(why) => answer::json(400, &json!({ "error": why })),
+    }
+}
+
+struct Serving {
+    api: Arc<Api>,
+    addresses: Vec<String>,
+}
+
+impl Serving {
+    fn begin(api: &Arc<Api>, sockets: Vec<SocketAddr>) -> Self {
+        let known = api.parts.stand_ins.all();
+        let at =
+            |socket: &SocketAddr| known.iter().find(|(_, here)| *here == socket).map(|(address, _)| address.clone());
+        let addresses: Vec<_> = sockets.iter().filter_map(at).collect();
+        api.parts.oracle.serves(&addresses);
+        Self { api: Arc::clone(api), addresses }
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let parts = &self.api.parts;
+        let mut cloud = parts.cloud.lock();
+        let now = parts.clock.now();
+        let_time_pass(&mut cloud, now);
+        parts.oracle.ended(now, &cloud, &parts.stand_ins, &self.addresses);
+    }
+}
 
 pub(super) fn answer(api: &Api, raw: &Raw) -> Response<Body> {
     match (raw.method.as_str(), raw.path.trim_end_matches('/')) {
         ("GET", "") => answer::json(200, &json!({ "help": HELP })),
         ("GET", "/calls") => answer::json(200, &api.parts.oracle.calls()),
         ("GET", "/findings") => answer::json(200, &api.parts.oracle.findings()),
+        ("GET", "/ended") => answer::json(200, &api.parts.oracle.all_ended()),
         ("GET", "/faults") => answer::json(200, &api.parts.faults.list()),
         ("GET", "/cloud") => {
             let mut cloud = api.parts.cloud.lock();
             let_time_pass(&mut cloud, api.parts.clock.now());
             answer::json(200, &*cloud)
         }
-        ("POST", path @ ("/faults" | "/cloud" | "/edit" | "/throttle")) => match change(api, path, &raw.body) {
+        ("POST", path @ ("/faults" | "/mend" | "/cloud" | "/edit" | "/throttle")) => match change(api, path, &raw.body)
+        {
             Ok(said) => answer::json(200, &said),
             Err(why) => answer::json(400, &json!({ "error": why })),
         },
@@ -44,6 +93,10 @@ pub(super) fn answer(api: &Api, raw: &Raw) -> Response<Body> {
 fn change(api: &Api, path: &str, body: &[u8]) -> Result<Value, String> {
     match path {
         "/faults" => Ok(json!({ "id": api.parts.faults.order(read::<FaultOrder>(body)?) })),
+        "/mend" => {
+            api.parts.faults.mend();
+            Ok(json!({ "mended": true }))
+        }
         "/throttle" => {
             let on = read::<Value>(body)?.get("on").and_then(Value::as_bool).ok_or("`on` must be true or false")?;
             api.throttle().switch(on);

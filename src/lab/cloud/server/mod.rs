@@ -16,9 +16,10 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::super::caller::Caller;
 use super::super::passage::{let_time_pass, next_event};
 use super::call::Raw;
-use super::{Api, Parts};
+use super::{Api, Parts, s3};
 
 mod answer;
 mod desk;
@@ -109,11 +110,14 @@ async fn accept(listener: TcpListener, api: Arc<Api>, port: Port) {
 }
 
 async fn converse(stream: TcpStream, api: Arc<Api>, port: Port) {
+    // A peer that is gone already calls nothing.
+    let Ok(peer) = stream.peer_addr() else { return };
+    let caller = Arc::new(Caller::at(peer));
     let service = service_fn(move |request| {
-        let api = Arc::clone(&api);
+        let (api, caller) = (Arc::clone(&api), Arc::clone(&caller));
         Box::pin(async move {
             match port {
-                Port::Api => answer_api(api, request).await,
+                Port::Api => answer_api(api, request, &caller).await,
                 Port::Desk => Ok(answer_desk(&api, request).await),
             }
         })
@@ -126,15 +130,20 @@ async fn converse(stream: TcpStream, api: Arc<Api>, port: Port) {
     }
 }
 
-async fn answer_api(api: Arc<Api>, request: Request<Incoming>) -> Result<Response<Body>, faulty::Reset> {
+async fn answer_api(
+    api: Arc<Api>,
+    request: Request<Incoming>,
+    caller: &Caller,
+) -> Result<Response<Body>, faulty::Reset> {
     match raw(request).await {
-        Ok(raw) => faulty::answer(api, raw).await,
+        Ok(raw) => faulty::answer(api, raw, caller).await,
         Err(why) => Ok(answer::json(400, &serde_json::json!({ "error": why }))),
     }
 }
 
 async fn answer_desk(api: &Arc<Api>, request: Request<Incoming>) -> Response<Body> {
     match raw(request).await {
+        Ok(raw) if raw.path == desk::SERVING => desk::serving(api, &raw).await,
         Ok(raw) => desk::answer(api, &raw),
         Err(why) => answer::json(400, &serde_json::json!({ "error": why })),
     }
@@ -144,12 +153,15 @@ async fn raw(request: Request<Incoming>) -> Result<Raw, String> {
     let (head, body) = request.into_parts();
     let body =
         Limited::new(body, BODY_MAX).collect().await.map_err(|e| format!("the request could not be read: {e}"))?;
-    let authorization = head.headers.get(hyper::header::AUTHORIZATION).and_then(|v| v.to_str().ok());
+    let header = |name| head.headers.get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let conditions =
+        s3::Conditions { none_match: header(hyper::header::IF_NONE_MATCH), matches: header(hyper::header::IF_MATCH) };
     Ok(Raw {
         method: head.method.as_str().to_owned(),
         path: head.uri.path().to_owned(),
         query: head.uri.query().unwrap_or_default().to_owned(),
-        authorization: authorization.map(str::to_owned),
+        authorization: header(hyper::header::AUTHORIZATION),
+        conditions,
         body: body.to_bytes().to_vec(),
     })
 }

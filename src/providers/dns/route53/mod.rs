@@ -15,10 +15,12 @@ use tokio::sync::OnceCell;
 use self::reading::Others;
 use self::value::{Records, Set};
 use super::super::aws::{AwsClients, read_error, write_error};
-use super::super::{Answers, ProviderError, Refused, Register, Router, Settled, Split, Trap};
+use super::super::{Answers, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap};
 use crate::ids::EnvironmentName;
 
 mod reading;
+pub mod survey;
+mod target;
 mod traps;
 pub mod value;
 
@@ -252,6 +254,16 @@ impl Router for Route53 {
         }
         let with = |set: &Set| Set { ttl_s: set.ttl_s.map(|_| ttl_s), ..set.clone() };
         Ok(Records { sets: live.sets.iter().map(with).collect() })
+    }
+
+    async fn ready(&self, environment: &EnvironmentName) -> Result<Ready, ProviderError> {
+        match &self.form {
+            Form::Aliases(aliases) => match aliases.get(environment) {
+                Some(alias) => self.target_ready(alias).await,
+                None => Ok(Ready::No(unknown(environment).0)),
+            },
+            Form::Values(_) | Form::Weighted(_) => Ok(Ready::Yes("a record has no health of its own".to_owned())),
+        }
     }
 
     async fn name_servers(&self) -> Result<Vec<String>, ProviderError> {

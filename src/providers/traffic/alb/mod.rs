@@ -15,7 +15,7 @@ use self::members::Members;
 use self::value::{Forward, Rule};
 use super::super::aws::{AwsClients, read_error, write_error};
 use super::super::erased;
-use super::super::{ProviderError, Refused, Register, Router, Settled, Split, Trap};
+use super::super::{Place, ProviderError, Ready, Refused, Register, Router, Settled, Split, Trap};
 use crate::ids::EnvironmentName;
 
 pub mod members;
@@ -222,16 +222,19 @@ impl Router for Alb {
         value.forward.as_ref().and_then(|f| f.sticky_s).unwrap_or(0)
     }
 
-    async fn ready(&self, environment: &EnvironmentName) -> Result<Settled, ProviderError> {
+    async fn ready(&self, environment: &EnvironmentName) -> Result<Ready, ProviderError> {
         let health = self.health(environment).await?;
         let healthy = health.get("healthy").copied().unwrap_or(0);
         let said: Vec<_> = health.iter().map(|(state, n)| format!("{n} {state}")).collect();
         let said = if said.is_empty() { "no targets".to_owned() } else { said.join(", ") };
-        Ok(if healthy >= self.floor {
-            Settled::Yes(format!("{said} in the group of {environment}"))
-        } else {
-            Settled::NotYet(format!("{said} in the group of {environment}; {} healthy are needed", self.floor))
-        })
+        let says = format!("{said} in the group of {environment}");
+        if healthy >= self.floor {
+            return Ok(Ready::Yes(says));
+        }
+        // "unused": no rule names the group; "initial": the first checks are under way (API reference, TargetHealth).
+        let not_asked = ["unused", "initial"].iter().any(|state| health.contains_key(*state));
+        let says = format!("{says}; {} healthy are needed", self.floor);
+        Ok(if not_asked { Ready::NotAsked(says) } else { Ready::No(says) })
     }
 
     async fn targets(&self, environment: &EnvironmentName) -> Result<Vec<(String, u16)>, ProviderError> {
@@ -244,6 +247,10 @@ impl Router for Alb {
         environment: &EnvironmentName,
     ) -> Result<Option<Arc<dyn erased::AnyRegister>>, ProviderError> {
         Ok(Some(Arc::new(self.members_of(environment).await?)))
+    }
+
+    async fn place(&self) -> Result<Option<Place>, ProviderError> {
+        self.listener_parts().await.map(Some)
     }
 
     async fn traps(&self, live: &Rule) -> Result<Vec<Trap>, ProviderError> {

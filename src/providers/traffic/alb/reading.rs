@@ -2,8 +2,8 @@
 
 use aws_sdk_elasticloadbalancingv2::types::{Action, Rule as SdkRule};
 
-use super::super::super::ProviderError;
-use super::super::super::aws::read_error;
+use super::super::super::aws::{AwsClients, read_error};
+use super::super::super::{Place, ProviderError};
 use super::{Alb, Which};
 
 impl Alb {
@@ -45,25 +45,27 @@ impl Alb {
         Ok(arn.await?.as_str())
     }
 
+    /// Everything on the listener, and which of it is ours.
+    pub(super) async fn listener_parts(&self) -> Result<Place, ProviderError> {
+        let rules = all_rules(&self.clients, &self.call("DescribeRules"), &self.listener).await?;
+        let named = |rule: &SdkRule| match rule.is_default() {
+            Some(true) => "default action".to_owned(),
+            Some(false) | None => format!("rule {}", rule.priority().unwrap_or("?")),
+        };
+        let ours = |rule: &&SdkRule| match &self.which {
+            Which::Default => rule.is_default() == Some(true),
+            Which::Matching { .. } => self.is_meant(rule),
+        };
+        let own = rules.iter().find(ours).map(named).unwrap_or_default();
+        let of = self.listener.rsplit_once("listener/").map_or(self.listener.as_str(), |(_, tail)| tail);
+        Ok(Place { of: format!("listener {of}"), own, parts: rules.iter().map(named).collect() })
+    }
+
     async fn find_rule(&self) -> Result<SdkRule, ProviderError> {
         let call = self.call("DescribeRules");
-        let client = self.clients.elbv2().await?;
-        let (mut marker, mut found, mut seen) = (None, Vec::new(), Vec::new());
-        loop {
-            let request = client.describe_rules().listener_arn(&self.listener).set_marker(marker.clone());
-            let answer = request.send().await.map_err(|e| read_error(&call, &e))?;
-            for rule in answer.rules() {
-                seen.push(conditions(rule));
-                if self.is_meant(rule) {
-                    found.push(rule.clone());
-                }
-            }
-            let next = answer.next_marker().filter(|m| !m.is_empty()).map(str::to_owned);
-            if next.is_none() || next == marker {
-                break;
-            }
-            marker = next;
-        }
+        let rules = all_rules(&self.clients, &call, &self.listener).await?;
+        let seen: Vec<_> = rules.iter().map(conditions).collect();
+        let mut found: Vec<_> = rules.into_iter().filter(|rule| self.is_meant(rule)).collect();
         match (found.pop(), found.len()) {
             (Some(rule), 0) => Ok(rule),
             (None, _) => {
@@ -96,6 +98,21 @@ impl Alb {
             && rule.conditions().len() == count
             && small(values_of("host-header")) == small(one(host))
             && values_of("path-pattern") == one(path)
+    }
+}
+
+/// Every rule of a listener, its default one too, in the API's order; page by page.
+pub(super) async fn all_rules(clients: &AwsClients, call: &str, listener: &str) -> Result<Vec<SdkRule>, ProviderError> {
+    let (client, mut marker, mut rules) = (clients.elbv2().await?, None, Vec::new());
+    loop {
+        let request = client.describe_rules().listener_arn(listener).set_marker(marker.clone());
+        let answer = request.send().await.map_err(|e| read_error(call, &e))?;
+        rules.extend(answer.rules().iter().cloned());
+        let next = answer.next_marker().filter(|m| !m.is_empty()).map(str::to_owned);
+        if next.is_none() || next == marker {
+            return Ok(rules);
+        }
+        marker = next;
     }
 }
 

@@ -5,6 +5,7 @@ use aws_sdk_elasticloadbalancingv2::types::{Action, ProtocolEnum, Rule as SdkRul
 use super::super::super::ProviderError;
 use super::super::super::aws::{AwsClients, read_error};
 use super::members::Members;
+use super::reading::all_rules;
 use super::value::{Rule, short_name};
 
 /// What stands behind a host name on a listener.
@@ -41,16 +42,17 @@ pub struct Group {
 /// When the listener cannot be read, or several rules name the host.
 pub async fn survey(clients: &std::sync::Arc<AwsClients>, listener: &str, host: &str) -> Result<Survey, ProviderError> {
     let (protocol, port, default_actions) = read_listener(clients, listener).await?;
-    let mut of_host: Vec<_> = rules(clients, listener)
+    let call = format!("elbv2 DescribeRules of {listener}");
+    let mut of_host: Vec<_> = all_rules(clients, &call, listener)
         .await?
         .into_iter()
-        .filter(|rule| values(rule, "host-header").iter().any(|v| v == host))
+        .filter(|rule| rule.is_default() != Some(true) && values(rule, "host-header").iter().any(|v| v == host))
         .collect();
     let rule = of_host.pop();
     if !of_host.is_empty() {
         let why =
             format!("{} rules name {host}; write the one that is meant by hand, with its path", of_host.len() + 1);
-        return Err(ProviderError::Rejected { call: format!("elbv2 DescribeRules of {listener}"), why });
+        return Err(ProviderError::Rejected { call, why });
     }
     let path = rule.as_ref().and_then(|rule| values(rule, "path-pattern").first().cloned());
     let actions = rule.as_ref().map_or(default_actions, |rule| rule.actions().to_vec());
@@ -82,21 +84,6 @@ async fn read_listener(clients: &AwsClients, listener: &str) -> Result<(String, 
     let protocol = found.protocol().map_or("HTTP", ProtocolEnum::as_str).to_owned();
     let port = found.port().and_then(|port| u16::try_from(port).ok()).unwrap_or(80);
     Ok((protocol, port, found.default_actions().to_vec()))
-}
-
-async fn rules(clients: &AwsClients, listener: &str) -> Result<Vec<SdkRule>, ProviderError> {
-    let call = format!("elbv2 DescribeRules of {listener}");
-    let (client, mut marker, mut rules) = (clients.elbv2().await?, None, Vec::new());
-    loop {
-        let answer = client.describe_rules().listener_arn(listener).set_marker(marker.clone()).send().await;
-        let answer = answer.map_err(|e| read_error(&call, &e))?;
-        rules.extend(answer.rules().iter().filter(|rule| rule.is_default() != Some(true)).cloned());
-        let next = answer.next_marker().filter(|m| !m.is_empty()).map(str::to_owned);
-        if next.is_none() || next == marker {
-            return Ok(rules);
-        }
-        marker = next;
-    }
 }
 
 /// The values of one of a rule's conditions, in the older or the newer form.
