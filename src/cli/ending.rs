@@ -191,3 +191,6 @@ pub(super) fn not_ours(error: &JournalError, desk: &Desk) -> Failure {
         JournalError::Store(error) => desk.cannot_keep(error),
     }
 }
+
+#[cfg(test)]
+mod tests;

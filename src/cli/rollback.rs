@@ -209,3 +209,6 @@ fn to_undo<'a>(log: &'a Log, named: Option<&RunId>) -> Option<&'a RunState> {
         None => newest,
     }
 }
+
+#[cfg(test)]
+mod tests;

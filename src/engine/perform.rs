@@ -266,3 +266,6 @@ pub(super) fn failure(error: &StepError) -> Failure {
     };
     Failure { kind, why: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,9 @@
 
 use std::str::FromStr;
 
-use hickory_proto::op::{Message, MessageType, Query};
+#[cfg(test)]
+use hickory_proto::op::MessageType;
+use hickory_proto::op::{Message, Query};
 use hickory_proto::rr::{Name, RecordType};
 
 use super::{in_flight, propagation, sse};

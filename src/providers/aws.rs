@@ -15,6 +15,8 @@ use tokio::sync::OnceCell;
 pub use self::error::{read_error, split_hint, write_error};
 use super::ProviderError;
 
+#[cfg(any(fuzzing, test))]
+mod canned;
 mod error;
 mod fresh;
 mod http;

@@ -21,6 +21,8 @@ pub mod buckets;
 pub mod dns;
 pub mod environments;
 pub mod erased;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzing;
 pub mod traffic;
 
 /// What a register holds: complete enough to restore exactly, and comparable.

@@ -40,7 +40,7 @@ const DOORS: &[(&str, bool, &[&str])] = &[
     ("report", true, &["journal"]),
     ("lab", true, &["journal"]),
     // What fuzzers and their short form in the tests call; not part of a normal build.
-    ("fuzzing", false, &["journal", "probes::fuzzing"]),
+    ("fuzzing", false, &["journal", "probes::fuzzing", "providers::fuzzing"]),
     ("cli", true, &["journal", "providers", "probes", "steps", "plan", "engine", "report", "lab"]),
 ];
 

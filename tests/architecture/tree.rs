@@ -8,8 +8,9 @@ use crate::source::{Source, files_below, read, root, rust_below};
 const LINES_MAX: usize = 500;
 
 /// Directories of `tests/` that are no test target: what targets share, and data.
-const NO_TARGETS: [&str; 6] = [
+const NO_TARGETS: [&str; 7] = [
     "bench",      // measured by hand: see docs/performance.md
+    "planted",    // bugs that the suites must notice: see docs/planted-bugs.md
     "support",    // modules that several targets use
     "rig",        // the same, for whole deploys
     "peers",      // installs other people's servers

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::support::{again, at, attempt, begin, block_on, me, prepared, scratch};
+use super::support::{again, at, attempt, begin, block_on, journal_of, me, prepared, scratch};
 
 const KEY: &str = "MODELSWAP_TEST_SYNC";
 
@@ -82,4 +82,38 @@ fn short(top: &str) -> impl Fn(&str) -> String {
         let file = if path == top { "." } else { path.rsplit('/').next().unwrap_or("?") };
         format!("{name} {file}")
     }
+}
+
+const KEY_FAILING: &str = "MODELSWAP_TEST_FAILING_SYNC";
+
+/// The kernel may have dropped the page and call the next sync a success, so a failed one is the end of the journal's use.
+#[test]
+fn after_a_failed_sync_nothing_more_is_written() {
+    if let Some(state) = std::env::var_os(KEY_FAILING) {
+        return block_on(write_on(Path::new(&state)));
+    }
+    let (top, log) = (scratch(), scratch());
+    let this = again("sync::after_a_failed_sync_nothing_more_is_written", KEY_FAILING, top.path());
+    let mut strace = std::process::Command::new("strace");
+    // The first two belong to the beginning of the run.
+    strace.args(["-f", "-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=3", "-o"]);
+    strace.arg(log.path().join("calls")).arg(this.get_program()).args(this.get_args()).env(KEY_FAILING, top.path());
+    let out = strace.output().unwrap_or_else(|e| panic!("strace is needed: apt-get install strace ({e})"));
+    let (said, complained) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert!(out.status.success() && said.contains("1 passed"), "{said}{complained}");
+    let calls = std::fs::read_to_string(log.path().join("calls")).unwrap();
+    assert_eq!(calls.matches("INJECTED").count(), 1, "the fault did not fire: {calls}");
+    assert_eq!(calls.matches("fdatasync(").count(), 3, "it was synced again: {calls}");
+}
+
+async fn write_on(state: &Path) {
+    let mut holder = begin(state, 1, me()).await.unwrap();
+    let failed = holder.append(attempt("a", false), at(1)).await.unwrap_err().to_string();
+    assert!(failed.contains("cannot sync"), "{failed}");
+    let bytes = std::fs::read(journal_of(state)).unwrap();
+    for undo in [false, true] {
+        let refused = holder.append(attempt("a", undo), at(2)).await.unwrap_err().to_string();
+        assert!(refused.contains("is not written any more"), "{refused}");
+    }
+    assert_eq!(std::fs::read(journal_of(state)).unwrap(), bytes);
 }

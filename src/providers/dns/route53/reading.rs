@@ -98,10 +98,15 @@ impl Route53 {
                     others.push((set.r#type().as_str().to_owned(), values));
                 }
             }
-            let next = (answer.next_record_name(), answer.next_record_type(), answer.next_record_identifier());
-            let (true, (Some(next_name), next_type, next_id)) = (answer.is_truncated(), next) else {
+            if !answer.is_truncated() {
                 records.sets.sort();
                 return Ok(AtName { records, others });
+            }
+            let next = (answer.next_record_name(), answer.next_record_type(), answer.next_record_identifier());
+            let (Some(next_name), next_type, next_id) = next else {
+                // What is left out is not known to be nothing.
+                let why = "the list goes on, and does not say where".to_owned();
+                return Err(ProviderError::Busy { call, why });
             };
             let next = (next_name.to_owned(), next_type.cloned(), next_id.map(str::to_owned));
             if next == from {
