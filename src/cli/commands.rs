@@ -97,8 +97,10 @@ impl Desk {
         if withheld.is_empty() {
             return Ok(());
         }
-        let failure =
-            Failure::new(Exit::NotPermitted, "the shared journal recorded commands, and they are not run on its word");
+        let failure = Failure::new(
+            Exit::NotPermitted,
+            format!("the journal in {} recorded commands, and they are not run on its word", self.place),
+        );
         let failure = failure.detail("nothing was done");
         let failure = withheld.iter().fold(failure, |failure, line| failure.detail(line.clone()));
         Err(failure.hint(format!("{again} --plan FILE   with the plan that has them, or --allow-commands")))
