@@ -44,17 +44,19 @@ impl Drive<'_> {
         let state = self.state().await;
         let Some(mut group) = self.group(ids, &state) else { return Ok(()) };
         let deadline = self.clock.now() + group.node.within.signed();
-        if let Some(on_drift) = state.unwinding.as_ref().map(|u| &u.on_drift).filter(|o| !o.is_stop()) {
-            if let Some(failure) = self.reconcile(&mut group, &state, on_drift).await? {
-                return self.tell_undone(ids, &Judged::Fails(failure)).await;
-            }
+        let said = state.unwinding.as_ref().map(|u| &u.on_drift).filter(|o| !o.is_stop());
+        if let Some(on_drift) = said
+            && let Some(failure) = self.reconcile(&mut group, &state, on_drift).await?
+        {
+            return self.tell_undone(ids, &Judged::Fails(failure)).await;
         }
         let id = &group.node.shape.id;
-        if fence && state.step(id).touched.is_none() {
-            if let Some(value) = group.node.step.touch(&group.prepared.before, &group.prepared.want) {
-                self.append(Fact::Touched { step: id.clone(), value: value.clone() }).await?;
-                group.prepared.before = value;
-            }
+        if fence
+            && state.step(id).touched.is_none()
+            && let Some(value) = group.node.step.touch(&group.prepared.before, &group.prepared.want)
+        {
+            self.append(Fact::Touched { step: id.clone(), value: value.clone() }).await?;
+            group.prepared.before = value;
         }
         let outcome = self.undo_within(&group, deadline).await?;
         self.tell_undone(ids, &outcome).await
@@ -111,10 +113,10 @@ impl Drive<'_> {
         on_drift: &OnDrift,
     ) -> Result<Option<Failure>, JournalError> {
         let (id, step) = (&group.node.shape.id, &group.node.step);
-        let drifted = match step.drifted(&group.prepared, &self.cx(id, state, group.since, &group.ours)).await {
-            Ok(Some(drifted)) => drifted,
-            // A read that fails is asked again by the undo itself.
-            Ok(None) | Err(_) => return Ok(None),
+        // A read that fails is asked again by the undo itself.
+        let Ok(Some(drifted)) = step.drifted(&group.prepared, &self.cx(id, state, group.since, &group.ours)).await
+        else {
+            return Ok(None);
         };
         let Drifted { live, shows, merged } = drifted;
         let router = group.node.shape.group.as_ref().map(ToString::to_string);
@@ -161,7 +163,7 @@ impl Drive<'_> {
             match self.put_back(group, deadline).await? {
                 // A late write of ours landed before this could be read back: not somebody else's, and ours to replace again.
                 Judged::Fails(Failure { kind: FailureKind::Drift, .. }) if self.is_ours(group, deadline).await => {}
-                judged => return Ok(judged),
+                judged @ (Judged::Holds { .. } | Judged::Again(_) | Judged::Fails(_)) => return Ok(judged),
             }
         }
     }

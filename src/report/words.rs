@@ -119,11 +119,10 @@ fn opened(purpose: Purpose, record: &Record, reason: Option<&str>) -> String {
 fn asked(ask: &Ask) -> String {
     match ask {
         Ask::Approve { step: Some(step) } => format!("let `{step}` pass"),
-        Ask::Approve { step: None } => "go on".to_owned(),
+        Ask::Approve { step: None } | Ask::GoOn => "go on".to_owned(),
         Ask::Abort => "stop and hold".to_owned(),
         Ask::Yield => "make room for a rollback".to_owned(),
         Ask::Pause => "begin nothing new".to_owned(),
-        Ask::GoOn => "go on".to_owned(),
     }
 }
 

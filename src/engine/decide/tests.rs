@@ -6,6 +6,7 @@ use super::*;
 use crate::journal::fact::{Fact, Purpose};
 
 mod claims;
+#[allow(clippy::wildcard_enum_match_arm, clippy::needless_pass_by_value, reason = "a model in a test")]
 mod late;
 mod sim;
 mod worlds;
