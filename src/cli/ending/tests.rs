@@ -3,7 +3,7 @@
 use super::*;
 use crate::ids::{RunId, ServiceName};
 use crate::journal::actor::Actor;
-use crate::journal::fact::{Fact, RunStarted};
+use crate::journal::fact::{Fact, OnDrift, RunStarted};
 use crate::journal::record::{Record, VERSION};
 
 /// A run, with an effect that is not undone or without, that turned round because a person asked or by itself.
@@ -24,7 +24,8 @@ fn state(effect: bool, asked: bool) -> RunState {
         fact: Fact::RunStarted(Box::new(started)),
     };
     let mut state = RunState::begin(&record).expect("BUG: a beginning");
-    let turn = Fact::Unwinding { why: empty(), unproven: false, keep: false, asked };
+    let on_drift = OnDrift::default();
+    let turn = Fact::Unwinding { why: empty(), unproven: false, keep: false, asked, on_drift, to: None };
     state.fold(record.at, &turn);
     if effect {
         let step = StepId::new("swap").expect("BUG: a good name");
@@ -36,7 +37,7 @@ fn state(effect: bool, asked: bool) -> RunState {
 #[test]
 fn only_what_was_asked_for_and_verified_ends_with_zero() {
     let held = |kind| Outcome::Held { why: String::new(), kind };
-    let back = || Outcome::RolledBack { why: String::new() };
+    let back = || Outcome::RolledBack { why: String::new(), to: None };
     let incomplete =
         |traffic_restored| Outcome::RollbackIncomplete { why: String::new(), left: Vec::new(), traffic_restored };
     for (outcome, effect, asked, exit) in [
