@@ -38,7 +38,7 @@ fn turned(world: &World) -> OnDrift {
         Fact::Unwinding { on_drift, .. } => Some(on_drift),
         _ => None,
     });
-    turns.last().unwrap()
+    turns.collect::<Vec<_>>().pop().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
