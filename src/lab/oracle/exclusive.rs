@@ -56,7 +56,7 @@ mod tests {
 
     const RULE: &str = "arn:aws:elasticloadbalancing:eu-west-1:1:listener-rule/app/edge/50dc/f2f7/4126";
 
-    fn record(epoch: u64, pid: u32, fact: Value) -> Value {
+    fn record(epoch: u64, pid: u32, fact: &Value) -> Value {
         json!({"run": "R", "epoch": epoch, "actor": {"pid": pid}, "fact": fact})
     }
 
@@ -76,15 +76,15 @@ mod tests {
 
     fn run(attempts: &[(u64, u32)]) -> Vec<Value> {
         let mut records = vec![
-            record(1, 10, json!({"fact": "opened"})),
+            record(1, 10, &json!({"fact": "opened"})),
             record(
                 1,
                 10,
-                json!({"fact": "prepared", "step": "s", "key": "alb app/edge/50dc/f2f7 rule chat.example.com"}),
+                &json!({"fact": "prepared", "step": "s", "key": "alb app/edge/50dc/f2f7 rule chat.example.com"}),
             ),
         ];
         for (epoch, pid) in attempts {
-            records.push(record(*epoch, *pid, json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
+            records.push(record(*epoch, *pid, &json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
         }
         records
     }
@@ -93,15 +93,15 @@ mod tests {
     fn a_displaced_holder_that_begins_something_is_found_and_its_late_request_is_not() {
         let mut records = run(&[(1, 10)]);
         assert_eq!(displaced(&records, &call_of(10)), None, "it holds the run");
-        records.push(record(2, 20, json!({"fact": "opened"})));
+        records.push(record(2, 20, &json!({"fact": "opened"})));
         assert_eq!(displaced(&records, &call_of(10)), None, "it was sent before, and lands late");
-        records.push(record(2, 20, json!({"fact": "attempt", "step": "s", "n": 2, "undo": true})));
+        records.push(record(2, 20, &json!({"fact": "attempt", "step": "s", "n": 2, "undo": true})));
         assert_eq!(displaced(&records, &call_of(20)), None, "the new holder may");
 
         let mut records = run(&[]);
-        records.push(record(2, 20, json!({"fact": "opened"})));
+        records.push(record(2, 20, &json!({"fact": "opened"})));
         assert!(displaced(&records, &call_of(10)).is_some(), "it announced nothing in time");
-        records.push(record(1, 10, json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
+        records.push(record(1, 10, &json!({"fact": "attempt", "step": "s", "n": 1, "undo": false})));
         assert!(displaced(&records, &call_of(10)).is_some(), "a journal that takes an older epoch is no lock");
     }
 }

@@ -35,7 +35,7 @@ pub(super) const SERVING: &str = "/serving";
 pub(super) async fn serving(api: &Arc<Api>, raw: &Raw) -> Response<Body> {
     match read::<Vec<SocketAddr>>(&raw.body) {
         Ok(sockets) => {
-            let _until_it_ends = Serving::begin(api, sockets);
+            let _until_it_ends = Serving::begin(api, &sockets);
             std::future::pending().await
         }
         Err(why) => answer::json(400, &json!({ "error": why })),
@@ -48,7 +48,7 @@ struct Serving {
 }
 
 impl Serving {
-    fn begin(api: &Arc<Api>, sockets: Vec<SocketAddr>) -> Self {
+    fn begin(api: &Arc<Api>, sockets: &[SocketAddr]) -> Self {
         let known = api.parts.stand_ins.all();
         let at =
             |socket: &SocketAddr| known.iter().find(|(_, here)| *here == socket).map(|(address, _)| address.clone());
