@@ -213,7 +213,7 @@ impl World {
 
     /// The same from a machine of another name that sees the same state.
     pub(crate) async fn run_elsewhere(&self, args: &[&str]) -> Ended {
-        let (path, out) = (self.path(), self.next_output(&args[0]));
+        let (path, out) = (self.path(), self.next_output(args[0]));
         let script = "hostname elsewhere && exec \"$@\"";
         let args = args.iter().copied().chain(["--world", text(&path)]);
         let command = ["--uts", "--map-root-user", "sh", "-c", script, "sh", BINARY].into_iter().chain(args);
