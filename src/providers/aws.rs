@@ -64,7 +64,7 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(30);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The least of an attempt's in a loopback world that runs fast: far beyond the time that an answer takes there.
-const WORLD_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+const WORLD_TIMEOUT_MIN: Duration = Duration::from_secs(3);
 
 /// How long a connection may take to be made: far beyond any round trip on earth.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -141,7 +141,11 @@ impl AwsClients {
     /// A write has one attempt, so it may have all the time. What a call overrides it overrides whole, so all limits stand here.
     fn write_timeouts(&self) -> TimeoutConfig {
         let whole = self.real(CALL_TIMEOUT).max(2 * self.real(ATTEMPT_TIMEOUT));
-        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(whole).build()
+        TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(whole)
+            .operation_timeout(whole)
+            .build()
     }
 
     /// What `patience` really is: the deployer's waits shrink with the world's, but not below what a busy machine needs.

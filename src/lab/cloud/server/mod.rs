@@ -111,8 +111,8 @@ async fn accept(listener: TcpListener, api: Arc<Api>, port: Port) {
 
 async fn converse(stream: TcpStream, api: Arc<Api>, port: Port) {
     // A peer that is gone already calls nothing.
-    let Ok(peer) = stream.peer_addr() else { return };
-    let caller = Arc::new(Caller::at(peer));
+    let (Ok(peer), Ok(here)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    let caller = Arc::new(Caller::at(peer, here));
     let service = service_fn(move |request| {
         let (api, caller) = (Arc::clone(&api), Arc::clone(&caller));
         Box::pin(async move {
