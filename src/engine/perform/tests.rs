@@ -260,7 +260,7 @@ async fn what_cannot_be_told_is_asked_again_and_never_a_yes() {
         assert_eq!(outcome == Outcome::Deployed, deployed, "{outcome:?}");
         assert!(step.verdicts.lock().unwrap().is_empty() || stuck, "it was not asked again");
         let verified: Vec<_> = kept.facts().into_iter().filter(|f| f["fact"] == "verified").collect();
-        assert_eq!(verified.iter().all(|f| f["evidence"] == "holds"), true, "{verified:?}");
+        assert!(verified.iter().all(|f| f["evidence"] == "holds"), "{verified:?}");
     }
 }
 
