@@ -8,7 +8,7 @@ use super::dns::route53::value::Records;
 use super::dns::route53::{Form, Route53};
 use super::traffic::alb::value::Rule;
 use super::traffic::alb::{Alb, Which};
-use super::{ProviderError, Register, Router, Settled, Split};
+use super::{ProviderError, Ready, Register, Router, Split};
 use crate::ids::EnvironmentName;
 
 const NAME: &str = "chat.example.com";
@@ -39,7 +39,7 @@ pub(crate) fn records(status: u16, body: &[u8]) -> Result<Records, ProviderError
 }
 
 /// The default rule of a listener and the health of the groups, as the answers to all that is asked tell them.
-pub(crate) fn rule(status: u16, body: &[u8]) -> (Result<Rule, ProviderError>, Result<Settled, ProviderError>) {
+pub(crate) fn rule(status: u16, body: &[u8]) -> (Result<Rule, ProviderError>, Result<Ready, ProviderError>) {
     let group = |e: &str| format!("arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/chat-{e}/0123");
     let groups = ["a", "b"].map(|e| (environment(e), group(e)));
     let clients = Arc::new(AwsClients::answering(status, body));
@@ -69,7 +69,7 @@ pub fn cloud(status: u16, body: &[u8]) {
     if let Ok(rule) = rule {
         assert!(rule.forward.is_none() || holds("forward"), "{rule:?} was made up");
     }
-    if let Ok(Settled::Yes(why)) = ready {
+    if let Ok(Ready::Yes(why)) = ready {
         assert!(holds("healthy"), "{why} was made up");
     }
 }

@@ -11,7 +11,7 @@ use modelswap::plan::graph::{Graph, Node};
 use modelswap::plan::model::Endpoints;
 use modelswap::plan::resolve::Resolved;
 use modelswap::plan::{Vars, parse};
-use modelswap::providers::Settled;
+use modelswap::providers::Ready;
 use modelswap::providers::erased::{AnyRegister, AnyRouter};
 use modelswap::steps::Verdict;
 use modelswap::steps::servers::Servers;
@@ -49,7 +49,7 @@ finalize:
 "#;
 
 /// The plan, and the servers of A and B.
-async fn compiled(ready: Settled) -> (Graph, [Server; 2]) {
+async fn compiled(ready: Ready) -> (Graph, [Server; 2]) {
     let servers = [Server::start().await, Server::start().await];
     let text = PLAN.replace("[A]", &format!("[\"{}\"]", servers[0].url));
     let text = text.replace("[B]", &format!("[\"{}\"]", servers[1].url));
@@ -111,7 +111,7 @@ fn yes(verdict: &Verdict) -> bool {
 
 #[tokio::test]
 async fn a_group_is_attached_only_when_its_environment_proves_that_it_serves() {
-    let (graph, [_a, b]) = compiled(Settled::Yes("1 healthy".to_owned())).await;
+    let (graph, [_a, b]) = compiled(Ready::Yes("1 healthy".to_owned())).await;
     let attach = node(&graph, "attach b to balancer");
     assert!(!yes(&forward(attach).await), "nothing serves in b");
     serves(&b, "chat-v1");
@@ -122,16 +122,16 @@ async fn a_group_is_attached_only_when_its_environment_proves_that_it_serves() {
 
 #[tokio::test]
 async fn traffic_is_swapped_only_when_the_router_sees_its_destination_healthy() {
-    let (graph, _servers) = compiled(Settled::NotYet("1 unhealthy".to_owned())).await;
+    let (graph, _servers) = compiled(Ready::No("1 unhealthy".to_owned())).await;
     assert_eq!(forward(node(&graph, "swap balancer to b")).await, Verdict::NotYet("1 unhealthy".to_owned()));
-    let (graph, _servers) = compiled(Settled::Yes("1 healthy".to_owned())).await;
+    let (graph, _servers) = compiled(Ready::Yes("1 healthy".to_owned())).await;
     assert!(yes(&forward(node(&graph, "swap balancer to b")).await));
 }
 
 #[tokio::test]
 async fn traffic_goes_back_only_to_who_proves_that_it_serves_what_it_served() {
     for title in ["attach b to balancer", "swap balancer to b"] {
-        let (graph, [a, _b]) = compiled(Settled::Yes("1 healthy".to_owned())).await;
+        let (graph, [a, _b]) = compiled(Ready::Yes("1 healthy".to_owned())).await;
         let step = node(&graph, title);
         assert!(!yes(&back(step).await), "{title}: nothing serves in a");
         serves(&a, "chat-v2");
@@ -145,7 +145,7 @@ async fn traffic_goes_back_only_to_who_proves_that_it_serves_what_it_served() {
 /// The router leads to B, so neither B on the way back nor A before it has lost its clients may be stopped under it.
 #[tokio::test]
 async fn what_a_router_leads_to_is_not_stopped() {
-    let (graph, _servers) = compiled(Settled::Yes("1 healthy".to_owned())).await;
+    let (graph, _servers) = compiled(Ready::Yes("1 healthy".to_owned())).await;
     let mut scene = Scene::new();
     let running = json!({ "state": "running", "token": "R1.01-provision" });
     let started = Prepared { before: json!({ "state": "stopped" }), want: running.clone(), ..Prepared::nothing() };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use modelswap::providers::Settled;
+use modelswap::providers::Ready;
 use modelswap::providers::erased::AnyRouter;
 use modelswap::steps::Verdict;
 use modelswap::steps::guards::{DestinationProven, NoTraffic, Proven, RouterReady};
@@ -37,9 +37,9 @@ async fn nothing_is_torn_down_that_a_router_leads_to_or_that_nobody_can_explain(
 #[tokio::test]
 async fn a_router_that_is_not_ready_is_waited_for() {
     for (ready, want) in [
-        (Settled::Yes("x".to_owned()), Verdict::yes("x")),
-        (Settled::NotYet("x".to_owned()), Verdict::NotYet("x".to_owned())),
-        (Settled::CannotTell("x".to_owned()), Verdict::CannotTell("x".to_owned())),
+        (Ready::Yes("x".to_owned()), Verdict::yes("x")),
+        (Ready::No("x".to_owned()), Verdict::NotYet("x".to_owned())),
+        (Ready::NotAsked("x".to_owned()), Verdict::NotYet("x".to_owned())),
     ] {
         let memory = Memory { ready, ..Memory::holding(leads("a")) };
         let guard = RouterReady { environment: environment("b"), router: router(memory) };
@@ -48,7 +48,7 @@ async fn a_router_that_is_not_ready_is_waited_for() {
 }
 
 /// A guard of the way back to `b`, whose one server says that it serves `model`.
-async fn destination(model: &str, ready: Settled) -> (DestinationProven, Server) {
+async fn destination(model: &str, ready: Ready) -> (DestinationProven, Server) {
     let server = Server::start().await;
     server.says("/", "fine");
     server.says("/model", format!("{{\"name\": \"{model}\"}}"));
@@ -60,7 +60,7 @@ async fn destination(model: &str, ready: Settled) -> (DestinationProven, Server)
 
 #[tokio::test]
 async fn traffic_goes_back_only_to_who_proves_that_it_serves() {
-    let healthy = || Settled::Yes("1 healthy".to_owned());
+    let healthy = || Ready::Yes("1 healthy".to_owned());
     let (guard, _server) = destination("m", healthy()).await;
     assert!(matches!(verdict(&guard, "a", "b", false).await, Verdict::Yes { .. }));
     let (guard, server) = destination("other", healthy()).await;
@@ -79,12 +79,10 @@ async fn traffic_goes_back_only_to_who_proves_that_it_serves() {
 
 #[tokio::test]
 async fn a_destination_that_the_router_does_not_see_healthy_is_waited_for() {
-    let (guard, _server) = destination("m", Settled::NotYet("1 unhealthy".to_owned())).await;
+    let (guard, _server) = destination("m", Ready::No("1 unhealthy".to_owned())).await;
     assert_eq!(verdict(&guard, "a", "b", false).await, Verdict::NotYet("1 unhealthy".to_owned()));
-    let (guard, _server) = destination("m", Settled::CannotTell("no answer".to_owned())).await;
-    assert_eq!(verdict(&guard, "a", "b", false).await, Verdict::CannotTell("no answer".to_owned()));
     // A group that no rule names is not checked by anybody; its own proof has to do.
-    let (guard, _server) = destination("m", Settled::NotYet("1 unused".to_owned())).await;
+    let (guard, _server) = destination("m", Ready::NotAsked("1 unused".to_owned())).await;
     assert!(matches!(verdict(&guard, "a", "b", false).await, Verdict::Yes { .. }));
 }
 

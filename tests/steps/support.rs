@@ -12,7 +12,7 @@ use modelswap::journal::fact::{Fact, Horizon, RunStarted};
 use modelswap::journal::record::{Record, VERSION};
 use modelswap::journal::state::RunState;
 use modelswap::plan::model::{Endpoints, Release, Serves};
-use modelswap::providers::{ProviderError, Refused, Register, Router, Settled, Split};
+use modelswap::providers::{ProviderError, Ready, Refused, Register, Router, Settled, Split};
 use modelswap::steps::Cx;
 use modelswap::steps::servers::Servers;
 use modelswap::world::AddressMap;
@@ -97,12 +97,12 @@ pub(crate) struct Memory {
     pub(crate) writes: AtomicUsize,
     /// Whether it can say that a value is in force everywhere.
     pub(crate) settles: bool,
-    pub(crate) ready: Settled,
+    pub(crate) ready: Ready,
 }
 
 impl Memory {
     pub(crate) fn holding(value: Value) -> Self {
-        let ready = Settled::Yes("1 healthy".to_owned());
+        let ready = Ready::Yes("1 healthy".to_owned());
         Self { value: Mutex::new(value), writes: AtomicUsize::new(0), settles: true, ready }
     }
 
@@ -156,7 +156,7 @@ impl Router for Memory {
         value["live"].as_str().filter(|live| *live != "elsewhere").map(|live| Split::all_to(&environment(live)))
     }
 
-    async fn ready(&self, _environment: &EnvironmentName) -> Result<Settled, ProviderError> {
+    async fn ready(&self, _environment: &EnvironmentName) -> Result<Ready, ProviderError> {
         Ok(self.ready.clone())
     }
 }

@@ -24,7 +24,7 @@ fn state(effect: bool, asked: bool) -> RunState {
         fact: Fact::RunStarted(Box::new(started)),
     };
     let mut state = RunState::begin(&record).expect("BUG: a beginning");
-    let turn = Fact::Unwinding { why: empty(), unproven: false, keep: false, asked };
+    let turn = Fact::Unwinding { why: empty(), unproven: false, keep: false, asked, to: None };
     state.fold(record.at, &turn);
     if effect {
         let step = StepId::new("swap").expect("BUG: a good name");
@@ -36,7 +36,7 @@ fn state(effect: bool, asked: bool) -> RunState {
 #[test]
 fn only_what_was_asked_for_and_verified_ends_with_zero() {
     let held = |kind| Outcome::Held { why: String::new(), kind };
-    let back = || Outcome::RolledBack { why: String::new() };
+    let back = || Outcome::RolledBack { why: String::new(), to: None };
     let incomplete =
         |traffic_restored| Outcome::RollbackIncomplete { why: String::new(), left: Vec::new(), traffic_restored };
     for (outcome, effect, asked, exit) in [

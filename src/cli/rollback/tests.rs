@@ -48,7 +48,7 @@ fn log(ends: &[Outcome]) -> Log {
 }
 
 fn back() -> Outcome {
-    Outcome::RolledBack { why: String::new() }
+    Outcome::RolledBack { why: String::new(), to: None }
 }
 
 #[test]
