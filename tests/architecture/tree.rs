@@ -49,7 +49,7 @@ fn every_directory_of_tests_is_a_test_target() {
 fn every_test_file_is_reached_from_its_target() {
     let sources = rust_below("tests");
     // A target that lies elsewhere, such as a benchmark, is named by its path.
-    let manifest = read("Cargo.toml");
+    let manifest = read(root().join("Cargo.toml")).text;
     let named = |s: &&Source| manifest.contains(&format!("path = \"{}\"", s.path));
     let forgotten: Vec<_> =
         sources.iter().filter(|s| !is_reached(s, &sources) && !named(s)).map(|s| s.path.clone()).collect();
