@@ -4,4 +4,6 @@
 use libfuzzer_sys::fuzz_target;
 use modelswap::fuzzing;
 
-fuzz_target!(|bytes: &[u8]| fuzzing::dns(bytes));
+fuzz_target!(|bytes: &[u8]| {
+    fuzzing::dns(bytes);
+});
