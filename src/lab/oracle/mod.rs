@@ -199,10 +199,21 @@ impl Oracle {
         self.lock().ended.retain(|address| !addresses.contains(address));
     }
 
-    /// The servers at these addresses serve no more; judged like a call, under the cloud's lock too.
-    pub(super) fn ended(&self, at: Timestamp, cloud: &Cloud, stand_ins: &StandIns, addresses: &[String]) {
+    /// What the hooks say of servers that end. Without any lock: a journal may be in a bucket of the cloud.
+    pub(super) fn ask_of_end(&self, addresses: &[String]) -> Vec<(String, String, String)> {
         let hooks = self.lock().hooks.clone();
-        let by_hooks: Vec<_> = addresses.iter().flat_map(|a| hooks.iter().flat_map(|hook| hook.on_end(a))).collect();
+        addresses.iter().flat_map(|address| hooks.iter().flat_map(|hook| hook.on_end(address))).collect()
+    }
+
+    /// The servers at these addresses serve no more; judged like a call, under the cloud's lock too.
+    pub(super) fn ended(
+        &self,
+        at: Timestamp,
+        cloud: &Cloud,
+        stand_ins: &StandIns,
+        addresses: &[String],
+        by_hooks: Vec<(String, String, String)>,
+    ) {
         let mut inner = self.lock();
         let call = inner.calls.len() as u64;
         let was = inner.ended.clone();

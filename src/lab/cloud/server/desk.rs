@@ -62,10 +62,11 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         let parts = &self.api.parts;
+        let by_hooks = parts.oracle.ask_of_end(&self.addresses);
         let mut cloud = parts.cloud.lock();
         let now = parts.clock.now();
         let_time_pass(&mut cloud, now);
-        parts.oracle.ended(now, &cloud, &parts.stand_ins, &self.addresses);
+        parts.oracle.ended(now, &cloud, &parts.stand_ins, &self.addresses, by_hooks);
     }
 }
 

@@ -74,8 +74,10 @@ impl Flight {
         Self { at, ..self.clone() }
     }
 
-    fn again(&self) -> Option<Self> {
-        (self.tries + 1 < TRIES).then(|| Self { at: At::Begin, tries: self.tries + 1, ..self.clone() })
+    fn again(&self, world: &World) -> Option<Self> {
+        // Two steps on one register have so many states that by default each request is sent once.
+        let tries = if world.whole || world.case.leads { TRIES } else { 1 };
+        (self.tries + 1 < tries).then(|| Self { at: At::Begin, tries: self.tries + 1, ..self.clone() })
     }
 
     pub(super) fn steps(&self) -> Vec<StepId> {
@@ -219,7 +221,7 @@ pub(super) fn ticks(world: &World, holder: usize, flight: &Flight) -> Vec<Tick> 
                 from,
                 to,
                 watch: flight.purpose != For::Undo,
-                copies: if world.whole || (holder == 0 && flight.n == 1) { 2 } else { 1 },
+                copies: if world.whole || (world.case.leads && holder == 0 && flight.n == 1) { 2 } else { 1 },
                 answer: None,
             });
             vec![Tick::Change("sends", Box::new(then), Some(flight.to(At::Sent(live))))]
@@ -235,7 +237,7 @@ pub(super) fn ticks(world: &World, holder: usize, flight: &Flight) -> Vec<Tick> 
                 let reads = if kind == Kind::Compared && !forward { vec![found, live] } else { reads };
                 ticks.push(Tick::Change("hears the answer", Box::new(then), Some(after(write(&reads, Some(took))))));
             }
-            let then = flight.again().unwrap_or_else(|| flight.to(At::Failing(FailureKind::Unknown)));
+            let then = flight.again(world).unwrap_or_else(|| flight.to(At::Failing(FailureKind::Unknown)));
             ticks.push(Tick::Change("gives up waiting", Box::new(world.clone()), Some(then)));
             ticks
         }
@@ -247,9 +249,9 @@ pub(super) fn ticks(world: &World, holder: usize, flight: &Flight) -> Vec<Tick> 
             let fact = Fact::Refused { step: id.clone(), n: flight.n, undo: !forward };
             let unknown = || flight.to(At::Failing(FailureKind::Unknown));
             let then = match kind {
-                None => flight.again().unwrap_or_else(unknown),
+                None => flight.again(world).unwrap_or_else(unknown),
                 Some(FailureKind::Drift) if !forward && matches!(stands(), Ok(Stands::No(_))) => {
-                    flight.again().unwrap_or_else(unknown)
+                    flight.again(world).unwrap_or_else(unknown)
                 }
                 Some(kind) => flight.to(At::Failing(kind)),
             };
@@ -273,7 +275,7 @@ pub(super) fn ticks(world: &World, holder: usize, flight: &Flight) -> Vec<Tick> 
                 (true, For::Right(true)) => Flight { tries: 0, ..flight.to(At::Watched) },
                 (true, For::Exact) => flight.to(At::Exact),
                 (false, _) if matches!(stands(), Ok(Stands::No(_))) => {
-                    flight.again().unwrap_or_else(|| flight.to(At::Failing(FailureKind::Unknown)))
+                    flight.again(world).unwrap_or_else(|| flight.to(At::Failing(FailureKind::Unknown)))
                 }
                 (false, _) => flight.to(At::Failing(FailureKind::Drift)),
             };
