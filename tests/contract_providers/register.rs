@@ -61,6 +61,10 @@ pub(crate) async fn what_was_swapped_settles_and_is_read(make: Make) {
         // A target that was deregistered is shown until it has drained.
         group.targets.retain(|t| t.draining_until.is_none());
     }
+    for zone in after.zones.values_mut() {
+        // Answers of in between are in caches until their TTL is over.
+        zone.lingering.clear();
+    }
     assert_eq!(serde_json::to_value(&after).unwrap(), serde_json::to_value(&beside).unwrap());
     assert_eq!(lab.desk.broken().await, Vec::<String>::new());
 }

@@ -306,13 +306,14 @@ pub(crate) fn sticky_rule(lab: &Lab) -> Subject {
 // --- targets
 
 pub(crate) fn members(lab: &Lab) -> Subject {
-    let members = Members::new(clients(&lab.world.url), group(lab, "blue"));
+    // A group that no rule leads to: what traffic leads to is never deregistered.
+    let members = Members::new(clients(&lab.world.url), group(lab, "green"));
     Subject {
         register: Arc::new(members),
         router: None,
         to_b: Box::new(|live| {
             let mut targets = live.as_array().unwrap().clone();
-            targets.push(json!(["203.0.113.11", 8000]));
+            targets.push(json!(["203.0.113.21", 8000]));
             json!(targets)
         }),
         by_hand: Vec::new(),
