@@ -226,6 +226,22 @@ async fn a_target_that_is_deregistered_while_its_group_gets_traffic_is_found_eve
     assert_eq!(lab.desk.broken().await, ["way-back"]);
 }
 
+/// Two balancers behind a name: once it leads to the other one, nobody asks what stands behind the first.
+#[tokio::test]
+async fn what_stands_behind_a_balancer_that_no_name_leads_to_any_more_may_go() {
+    for (front_or_other, found) in [("192.0.2.10", vec!["way-back"]), ("192.0.2.12", vec![])] {
+        let lab = Lab::start().await;
+        let w = &lab.world;
+        change(w, &[(Create, set(&w.name("m"), "A", 60, &[front_or_other]))]).await.unwrap();
+        lab.heal("blue").await;
+        let target = |id: &str| TargetDescription::builder().id(id).port(8000).build();
+        w.elb.register_targets().target_group_arn(w.group("blue")).targets(target(GREEN)).send().await.unwrap();
+        w.elb.deregister_targets().target_group_arn(w.group("blue")).targets(target(GREEN)).send().await.unwrap();
+        let broken = lab.desk.broken().await;
+        assert_eq!(broken.iter().filter(|b| *b == "way-back").collect::<Vec<_>>(), found, "{broken:?}");
+    }
+}
+
 /// A state directory with a journal of these facts: epoch, process and fact.
 fn journal(facts: &[(u64, u32, Value)]) -> tempfile::TempDir {
     let state = tempfile::tempdir().unwrap();

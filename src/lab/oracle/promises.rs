@@ -78,7 +78,7 @@ impl From<Option<String>> for Light {
 /// Each rule that forwards, each name with addresses, and each answer that is still in caches.
 fn lights(view: &View<'_>) -> BTreeMap<String, Light> {
     let (mut lights, cloud) = (BTreeMap::new(), view.cloud);
-    for (arn, rule) in &cloud.rules {
+    for (arn, rule) in cloud.rules.iter().filter(|(_, rule)| is_reached(cloud, rule)) {
         if let Some(light) = rule_light(view, rule) {
             lights.insert(arn.clone(), light);
         }
@@ -131,10 +131,8 @@ fn group_lit(view: &View<'_>, arn: &str) -> bool {
 /// Why a record set leads to nothing healthy. Every one of its values gets clients, so every one counts.
 fn set_darkness(view: &View<'_>, set: &RecordSet) -> Option<String> {
     let cloud = view.cloud;
-    if let Some(alias) = &set.alias {
-        let host = alias.dns_name.trim_end_matches('.');
-        let host = host.strip_prefix("dualstack.").unwrap_or(host);
-        let balancer = cloud.balancers.iter().find(|(_, b)| b.dns_name.eq_ignore_ascii_case(host));
+    if set.alias.is_some() {
+        let balancer = cloud.balancers.iter().find(|(_, b)| names_balancer(set, b));
         return balancer.and_then(|(arn, b)| balancer_darkness(view, arn, b, &set.name));
     }
     set.values.iter().find_map(|value| {
@@ -149,6 +147,28 @@ fn set_darkness(view: &View<'_>, set: &RecordSet) -> Option<String> {
         let nobody = targets.peek().is_none() && !view.stand_ins.knows(value);
         nobody.then(|| format!("{value} is nobody's address in this world"))
     })
+}
+
+/// Whether a record set names a balancer: as an alias, or by one of its addresses.
+fn names_balancer(set: &RecordSet, balancer: &Balancer) -> bool {
+    let alias = set.alias.as_ref().map(|alias| alias.dns_name.trim_end_matches('.'));
+    let host = alias.map(|host| host.strip_prefix("dualstack.").unwrap_or(host));
+    host.is_some_and(|host| balancer.dns_name.eq_ignore_ascii_case(host))
+        || set.values.iter().any(|value| balancer.addresses.contains(value))
+}
+
+/// Whether clients come to the balancer of a rule: by a name that leads to it, now or out of a cache. In a world where no name
+/// leads to any balancer, they come to its listener without one.
+pub(super) fn is_reached(cloud: &Cloud, rule: &Rule) -> bool {
+    let Some(listener) = cloud.listeners.get(&rule.listener) else { return false };
+    let sets = || {
+        cloud.zones.values().flat_map(|zone| {
+            let now = zone.records.iter().chain(&zone.served).filter(|set| set.weight != Some(0));
+            now.chain(zone.lingering.iter().map(|lingering| &lingering.set))
+        })
+    };
+    let leads_to = |balancer: &Balancer| sets().any(|set| names_balancer(set, balancer));
+    cloud.balancers.get(&listener.balancer).is_some_and(leads_to) || !cloud.balancers.values().any(leads_to)
 }
 
 /// Whether what served at `host` has ended: all of it, where it listened on several ports.

@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 use super::journals::{self, Journals};
-use super::promises::{Broken, ended_at};
+use super::promises::{Broken, ended_at, is_reached};
 use super::{Call, OnMutation, View};
 use crate::lab::state::{Action, Cloud, RecordSet};
 
@@ -44,13 +44,13 @@ pub(super) fn taken_away(before: &View<'_>, after: &View<'_>) -> Vec<Broken> {
     broken
 }
 
-/// A rule that gives a group a share.
+/// A rule that gives a group a share of what clients ask.
 fn rule_to<'a>(cloud: &'a Cloud, group: &str) -> Option<&'a String> {
     let share = |action: &Action| match action {
         Action::Forward { groups, .. } => groups.iter().any(|(arn, weight)| arn == group && *weight > 0),
         Action::FixedResponse { .. } | Action::Redirect { .. } | Action::Authenticate { .. } => false,
     };
-    cloud.rules.iter().find(|(_, rule)| rule.actions.iter().any(share)).map(|(arn, _)| arn)
+    cloud.rules.iter().find(|(_, rule)| rule.actions.iter().any(share) && is_reached(cloud, rule)).map(|(arn, _)| arn)
 }
 
 /// An address of a set whose server ended in this very step.
