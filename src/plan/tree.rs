@@ -361,7 +361,8 @@ mod tests {
         for deep in [&nested, &lists, &maps[..1_000_000]] {
             assert!(read(deep).unwrap_err().too_much, "{:?}", read(deep));
         }
-        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+        // What is expanded takes for ever; how fast the machine is, is not the question.
+        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
     }
 
     #[test]
