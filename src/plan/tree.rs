@@ -361,8 +361,7 @@ mod tests {
         for deep in [&nested, &lists, &maps[..1_000_000]] {
             assert!(read(deep).unwrap_err().too_much, "{:?}", read(deep));
         }
-        // What is expanded takes for ever; how fast the machine is, is not the question.
-        assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
     }
 
     #[test]
